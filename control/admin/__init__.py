@@ -1,0 +1,1 @@
+"""The admin API: HTTP and JSON over a unix socket."""

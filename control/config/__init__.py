@@ -1,0 +1,1 @@
+"""The server file: its schema, its positions, its checks, and what it resolves to."""

@@ -1,0 +1,1 @@
+"""The platform, as hooks on the engine: one file each."""

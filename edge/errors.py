@@ -1,0 +1,113 @@
+"""The one error that crosses module borders in `edge`, and its stable reason codes.
+
+A `Reason` is what an operator sees: the `X-Edge-Error` header and the `reason` of the access log.
+The status that belongs to a reason is decided in `edge.pages`, nowhere else.
+"""
+
+from enum import Enum, StrEnum
+
+
+class Side(Enum):
+    """Whose fault an error is."""
+
+    DOWNSTREAM = "downstream"
+    UPSTREAM = "upstream"
+    OURS = "ours"
+
+
+class Retry(Enum):
+    """Whether another attempt may follow."""
+
+    NEVER = "never"
+    ALWAYS = "always"  # nothing reached a peer
+    IF_IDEMPOTENT = "if-idempotent"  # something may have reached a peer, nothing came back
+
+
+class Reason(StrEnum):
+    """Why the edge answered by itself or ended an exchange. The values never change."""
+
+    BAD_REQUEST = "bad-request"
+    HEAD_TIMEOUT = "head-timeout"
+    HEAD_TOO_LARGE = "head-too-large"
+    TARGET_TOO_LONG = "target-too-long"
+    BODY_TIMEOUT = "body-timeout"
+    BODY_TOO_LARGE = "body-too-large"
+    METHOD_REFUSED = "method-refused"
+    TRANSFER_CODING = "transfer-coding"
+    VERSION = "version"
+    EXPECTATION = "expectation"
+    CLIENT_GONE = "client-gone"
+    CLIENT_STALLED = "client-stalled"
+    NO_ROUTE = "no-route"
+    NO_PEER = "no-peer"
+    CONNECT_REFUSED = "connect-refused"
+    CONNECT_FAILED = "connect-failed"
+    CONNECT_TIMEOUT = "connect-timeout"
+    TIMEOUT = "timeout"
+    UPSTREAM_CLOSED = "upstream-closed"
+    BAD_RESPONSE = "bad-response"
+    RESPONSE_CUT = "response-cut"
+    STREAM_IDLE = "stream-idle"
+    HOOK_ERROR = "hook-error"
+    HOOK_ABORT = "hook-abort"
+    REROUTE_LOOP = "reroute-loop"
+    OVERLOAD = "overload"
+    DRAINED = "drained"
+    INTERNAL = "internal"
+
+
+SIDES: dict[Reason, Side] = {
+    Reason.BAD_REQUEST: Side.DOWNSTREAM,
+    Reason.HEAD_TIMEOUT: Side.DOWNSTREAM,
+    Reason.HEAD_TOO_LARGE: Side.DOWNSTREAM,
+    Reason.TARGET_TOO_LONG: Side.DOWNSTREAM,
+    Reason.BODY_TIMEOUT: Side.DOWNSTREAM,
+    Reason.BODY_TOO_LARGE: Side.DOWNSTREAM,
+    Reason.METHOD_REFUSED: Side.DOWNSTREAM,
+    Reason.TRANSFER_CODING: Side.DOWNSTREAM,
+    Reason.VERSION: Side.DOWNSTREAM,
+    Reason.EXPECTATION: Side.DOWNSTREAM,
+    Reason.CLIENT_GONE: Side.DOWNSTREAM,
+    Reason.CLIENT_STALLED: Side.DOWNSTREAM,
+    Reason.NO_ROUTE: Side.OURS,
+    Reason.NO_PEER: Side.OURS,
+    Reason.CONNECT_REFUSED: Side.UPSTREAM,
+    Reason.CONNECT_FAILED: Side.UPSTREAM,
+    Reason.CONNECT_TIMEOUT: Side.UPSTREAM,
+    Reason.TIMEOUT: Side.UPSTREAM,
+    Reason.UPSTREAM_CLOSED: Side.UPSTREAM,
+    Reason.BAD_RESPONSE: Side.UPSTREAM,
+    Reason.RESPONSE_CUT: Side.UPSTREAM,
+    Reason.STREAM_IDLE: Side.UPSTREAM,
+    Reason.HOOK_ERROR: Side.OURS,
+    Reason.HOOK_ABORT: Side.OURS,
+    Reason.REROUTE_LOOP: Side.OURS,
+    Reason.OVERLOAD: Side.OURS,
+    Reason.DRAINED: Side.OURS,
+    Reason.INTERNAL: Side.OURS,
+}
+
+
+class EdgeError(Exception):
+    """An exchange cannot go on as asked.
+
+    `detail` is for the log and never for the client's page; `retry` says whether the same
+    request may be sent to another peer.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str = "",
+        *,
+        retry: Retry = Retry.NEVER,
+    ) -> None:
+        super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
+        self.reason = reason
+        self.detail = detail
+        self.retry = retry
+
+    @property
+    def side(self) -> Side:
+        """Whose fault it is."""
+        return SIDES[self.reason]

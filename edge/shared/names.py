@@ -1,0 +1,130 @@
+"""Counters and flags by name: the user's part of the shared segment.
+
+A name gets its cell the first time any process asks for it. Giving one out takes a file lock on
+the segment for a few microseconds, so ask once (in `__init__` or at import), not per request.
+Outside a server (in a hook's own tests) the same calls work on memory private to the process.
+"""
+
+import fcntl
+from typing import Protocol
+
+
+class Registry(Protocol):
+    """What `names` needs of a segment."""
+
+    rows: int
+
+    @property
+    def fd(self) -> int: ...  # noqa: D102
+
+    def user_names(self) -> list[str]: ...  # noqa: D102
+    def add_user_name(self, name: str) -> int: ...  # noqa: D102
+    def user_row(self, row: int) -> memoryview: ...  # noqa: D102
+    def user_flags(self) -> memoryview: ...  # noqa: D102
+
+
+class SharedCounter:
+    """A number that only grows: each worker adds to its own cell, reading sums them all."""
+
+    __slots__ = ("_cells", "_index", "_own", "name")
+
+    def __init__(self, name: str, index: int, own: memoryview, cells: list[memoryview]) -> None:
+        self.name = name
+        self._index = index
+        self._own = own
+        self._cells = cells
+
+    def __repr__(self) -> str:
+        return f"<SharedCounter {self.name}={self.value}>"
+
+    def add(self, amount: int = 1) -> None:
+        """Count; `amount` is not negative."""
+        if amount < 0:
+            raise ValueError(f"a counter only grows: {amount}")
+        self._own[self._index] += amount
+
+    @property
+    def value(self) -> int:
+        """The sum over all workers, also those that are gone."""
+        index = self._index
+        return sum(row[index] for row in self._cells)
+
+
+class SharedFlag:
+    """One number of 0 to 2**64-1 that any worker sets and all see. The last store wins."""
+
+    __slots__ = ("_cells", "_index", "name")
+
+    def __init__(self, name: str, index: int, cells: memoryview) -> None:
+        self.name = name
+        self._index = index
+        self._cells = cells
+
+    def __repr__(self) -> str:
+        return f"<SharedFlag {self.name}={self.value}>"
+
+    def __bool__(self) -> bool:
+        return self._cells[self._index] != 0
+
+    @property
+    def value(self) -> int:
+        """What was stored last; 0 at first."""
+        return self._cells[self._index]
+
+    def set(self, value: int | bool = True) -> None:
+        """Store a value for every worker to see."""
+        self._cells[self._index] = int(value)
+
+
+def counter(name: str) -> SharedCounter:
+    """The shared counter of that name (1 to 60 bytes), made at the first asking.
+
+    Raises `ValueError` for a bad name and `MemoryError` when all 512 names are taken.
+    """
+    index = _index_of(f"c:{name}")
+    segment, row = _bound()
+    rows = [segment.user_row(number) for number in range(segment.rows)]
+    return SharedCounter(name, index, segment.user_row(row), rows)
+
+
+def flag(name: str) -> SharedFlag:
+    """The shared flag of that name (1 to 60 bytes), made (as 0) at the first asking.
+
+    Raises `ValueError` for a bad name and `MemoryError` when all 512 names are taken.
+    """
+    index = _index_of(f"f:{name}")
+    return SharedFlag(name, index, _bound()[0].user_flags())
+
+
+def bind(segment: Registry, row: int) -> None:
+    """Use that segment, and that row for what this process counts. A worker calls it once."""
+    global _segment, _row
+    _segment, _row = segment, row
+
+
+# Private
+
+_segment: Registry | None = None
+_row = 0
+
+
+def _bound() -> tuple[Registry, int]:
+    if _segment is None:
+        from edge.shared.segment import Segment  # a server has bound its own
+
+        bind(Segment.create(1), 0)
+    assert _segment is not None
+    return _segment, _row
+
+
+def _index_of(name: str) -> int:
+    segment, _ = _bound()
+    names = segment.user_names()
+    if name in names:
+        return names.index(name)
+    fcntl.lockf(segment.fd, fcntl.LOCK_EX)
+    try:
+        names = segment.user_names()
+        return names.index(name) if name in names else segment.add_user_name(name)
+    finally:
+        fcntl.lockf(segment.fd, fcntl.LOCK_UN)

@@ -1,0 +1,197 @@
+"""The shared memory of one edged: one memfd, one layout, one writer per byte.
+
+Header cells say what the segment is (magic, format, size, rows, checksum); the generation of the
+published table is the one header cell that changes, and only control stores it. Then come the
+scoreboard and the counters, a row each per worker process, and the cells of `edge.shared`'s user
+API. All cells are 8-byte unsigned integers in native order: a store is one instruction, so a
+reader never sees half a value.
+
+The layout is described inside the segment, so that the master of a newer version can carry the
+counters of an older one over by name (see `carry_over`).
+"""
+
+import json
+import mmap
+import os
+import zlib
+from typing import Final
+
+from edge.shared import counters, scoreboard
+
+MAGIC: Final = int.from_bytes(b"edged-sm", "little")
+FORMAT: Final = 1
+HEADER_CELLS: Final = 64
+DESCRIPTION_BYTES: Final = 16384
+USER_NAMES: Final = 512
+USER_NAME_BYTES: Final = 64
+
+_MAGIC, _FORMAT, _SIZE, _ROWS, _CHECKSUM, _GENERATION, _USER_COUNT = range(7)
+
+
+class SegmentMismatch(Exception):
+    """A descriptor holds no segment of this format. The message says what differs."""
+
+
+class Segment:
+    """A mapped segment. `fd` stays open and inheritable: children map it again after an exec."""
+
+    def __init__(self, fd: int, rows: int) -> None:
+        self.fd = fd
+        self.rows = rows
+        self.memory = mmap.mmap(fd, size_bytes(rows))
+        self.cells = memoryview(self.memory).cast("Q")
+        self._scoreboard = HEADER_CELLS + DESCRIPTION_BYTES // 8
+        self._counters = self._scoreboard + rows * scoreboard.ROW_CELLS
+        self._names = self._counters + rows * counters.ROW_CELLS
+        self._flags = self._names + USER_NAMES * USER_NAME_BYTES // 8
+        self._user = self._flags + USER_NAMES
+
+    def __repr__(self) -> str:
+        return f"<Segment generation={self.generation} rows={self.rows} fd={self.fd}>"
+
+    @classmethod
+    def create(cls, rows: int) -> "Segment":
+        """Make a new, zeroed segment for that many worker processes alive at once."""
+        fd = os.memfd_create("edged-shared", 0)
+        os.ftruncate(fd, size_bytes(rows))
+        segment = cls(fd, rows)
+        cells = segment.cells
+        cells[_FORMAT] = FORMAT
+        cells[_SIZE] = size_bytes(rows)
+        cells[_ROWS] = rows
+        description = _description()
+        start = HEADER_CELLS * 8
+        segment.memory[start : start + len(description)] = description
+        cells[_CHECKSUM] = _checksum(rows)
+        cells[_MAGIC] = MAGIC
+        return segment
+
+    @classmethod
+    def attach(cls, fd: int) -> "Segment":
+        """Map an inherited segment; raises `SegmentMismatch` when it is not exactly ours."""
+        with mmap.mmap(fd, HEADER_CELLS * 8, access=mmap.ACCESS_READ) as header:
+            cells = memoryview(header).cast("Q")
+            magic, form, size, rows, checksum = cells[:5].tolist()
+            cells.release()
+        if magic != MAGIC:
+            raise SegmentMismatch(f"descriptor {fd} holds no edged segment")
+        if form != FORMAT or size != size_bytes(rows) or checksum != _checksum(rows):
+            raise SegmentMismatch(f"descriptor {fd} holds a segment of another layout")
+        return cls(fd, rows)
+
+    @property
+    def generation(self) -> int:
+        """The generation of the table that is published."""
+        return self.cells[_GENERATION]
+
+    def publish(self, generation: int) -> None:
+        """Store a new generation. Only control calls this, after its rows are committed."""
+        self.cells[_GENERATION] = generation
+
+    def scoreboard_row(self, row: int) -> memoryview:
+        """The scoreboard cells of one worker process; see `edge.shared.scoreboard`."""
+        return self._row(self._scoreboard, row, scoreboard.ROW_CELLS)
+
+    def counter_row(self, row: int) -> memoryview:
+        """The counter cells of one worker process; see `edge.shared.counters`."""
+        return self._row(self._counters, row, counters.ROW_CELLS)
+
+    def user_row(self, row: int) -> memoryview:
+        """The cells of `edge.shared.counter` for one worker process."""
+        return self._row(self._user, row, USER_NAMES)
+
+    def user_flags(self) -> memoryview:
+        """The cells of `edge.shared.flag`: one for all processes, last store wins."""
+        return self.cells[self._flags : self._flags + USER_NAMES]
+
+    def user_names(self) -> list[str]:
+        """The names given out so far, in the order of their cells."""
+        return [self._name(index) for index in range(self.cells[_USER_COUNT])]
+
+    def add_user_name(self, name: str) -> int:
+        """Give the next cell to a name. The caller holds the registry lock (`edge.shared.names`).
+
+        Raises `ValueError` when the name is too long and `MemoryError` when all cells are taken.
+        """
+        encoded = name.encode()
+        if not 0 < len(encoded) < USER_NAME_BYTES:
+            raise ValueError(f"a shared name has 1 to {USER_NAME_BYTES - 1} bytes: {name!r}")
+        index = self.cells[_USER_COUNT]
+        if index >= USER_NAMES:
+            raise MemoryError(f"all {USER_NAMES} shared names are taken")
+        start = self._names * 8 + index * USER_NAME_BYTES
+        self.memory[start : start + USER_NAME_BYTES] = encoded.ljust(USER_NAME_BYTES, b"\0")
+        self.cells[_USER_COUNT] = index + 1
+        return index
+
+    # Private
+
+    def _row(self, start: int, row: int, width: int) -> memoryview:
+        if not 0 <= row < self.rows:
+            raise IndexError(f"row {row} of {self.rows}")
+        return self.cells[start + row * width : start + (row + 1) * width]
+
+    def _name(self, index: int) -> str:
+        start = self._names * 8 + index * USER_NAME_BYTES
+        return self.memory[start : start + USER_NAME_BYTES].rstrip(b"\0").decode()
+
+
+def size_bytes(rows: int) -> int:
+    """The size of a segment with that many rows, in whole pages."""
+    per_row = scoreboard.ROW_CELLS + counters.ROW_CELLS + USER_NAMES
+    fixed = HEADER_CELLS * 8 + DESCRIPTION_BYTES + USER_NAMES * (USER_NAME_BYTES + 8)
+    return -(-(fixed + rows * per_row * 8) // mmap.PAGESIZE) * mmap.PAGESIZE
+
+
+def carry_over(old_fd: int, new: Segment) -> int:
+    """Add the counters of a segment of another layout to row 0 of `new`, by name.
+
+    For an upgrade that changes the layout. Returns how many counters were carried; 0 when the
+    old segment cannot be read, which loses history and nothing else.
+    """
+    try:
+        totals = _totals(old_fd)
+    except (ValueError, KeyError, OSError, TypeError):
+        return 0
+    row = new.counter_row(0)
+    carried = 0
+    for index, counter in enumerate(counters.TABLE):
+        if counter.key in totals:
+            row[index] += totals[counter.key]
+            carried += 1
+    return carried
+
+
+def _totals(fd: int) -> dict[str, int]:
+    size = os.fstat(fd).st_size
+    with mmap.mmap(fd, size, access=mmap.ACCESS_READ) as memory:
+        text = memory[HEADER_CELLS * 8 : HEADER_CELLS * 8 + DESCRIPTION_BYTES].rstrip(b"\0")
+        layout = json.loads(text)
+        cells = memoryview(memory).cast("Q")
+        rows = cells[_ROWS]
+        start = HEADER_CELLS + DESCRIPTION_BYTES // 8 + rows * layout["scoreboard"]
+        width = layout["counters"]
+        totals = {
+            key: sum(cells[start + row * width + index] for row in range(rows))
+            for index, key in enumerate(layout["keys"])
+        }
+        cells.release()
+    return totals
+
+
+def _description() -> bytes:
+    text = json.dumps(
+        {
+            "scoreboard": scoreboard.ROW_CELLS,
+            "counters": counters.ROW_CELLS,
+            "keys": [counter.key for counter in counters.TABLE],
+        },
+        separators=(",", ":"),
+    ).encode()
+    if len(text) > DESCRIPTION_BYTES:
+        raise ValueError("the layout's description outgrew its place: raise DESCRIPTION_BYTES")
+    return text
+
+
+def _checksum(rows: int) -> int:
+    return zlib.crc32(_description(), rows)

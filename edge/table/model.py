@@ -1,0 +1,172 @@
+"""What a table holds. Workers read it, so they define it; control writes these very types.
+
+Times are seconds, sizes are bytes, 0 means "no limit" where a field says so. Everything is
+frozen: a change is a new object of a later generation.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+TABLE_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one exchange may cost. The same for all listeners."""
+
+    head_bytes: int = 16384
+    request_line_bytes: int = 8192
+    fields: int = 100
+    body_bytes: int = 0  # 0 is no limit; a route's own limit comes before it
+    replay_bytes: int = 65536  # a request body up to this size can be sent to a second peer
+    attempts: int = 3
+    attempts_s: float = 10.0  # no further attempt starts later than this
+    pool_idle: int = 256  # idle connections kept per peer and worker
+    connections: int = 10000  # downstream connections per worker; past it, accepting waits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long each step may take, in seconds. All are finite."""
+
+    head_s: float = 15.0  # the whole head, from its first byte
+    body_idle_s: float = 60.0
+    body_rate: int = 256  # bytes per second on average that a request body keeps up after 10 s
+    write_idle_s: float = 60.0
+    keep_alive_s: float = 75.0
+    connect_s: float = 3.0
+    first_byte_s: float = 60.0
+    stream_idle_s: float = 3600.0  # between two pieces of an answer that has begun
+    upgraded_idle_s: float = 3600.0
+    pool_idle_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What holds for all routes."""
+
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-* are believed
+    proxy_protocol: tuple[str, ...] = ()  # networks that must begin with a PROXY header
+    underscore_headers: bool = False  # keep field names with "_" or "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRules:
+    """Header fields to set and to remove. Removing comes first."""
+
+    set: tuple[tuple[str, str], ...] = ()
+    remove: tuple[str, ...] = ()  # lower case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """An answer that sends the client elsewhere.
+
+    `to` may hold `{host}`, `{path}`, `{query}` (with its `?`, or empty) and `{uri}` (path + query).
+    """
+
+    to: str
+    status: int = 308
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """An answer that the route itself holds."""
+
+    status: int = 200
+    body: str = ""
+    content_type: str = "text/plain; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathRewrite:
+    """How the path changes on its way upstream; applied in this order."""
+
+    strip_prefix: str = ""  # "/api": "/api/x" goes up as "/x"
+    pattern: str = ""  # a regular expression that is searched in the path
+    replacement: str = ""  # what its first match becomes; \1 to \9 are its groups
+    add_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
+
+    pattern: str  # canonical, see `edge.table.match.canonical`
+    owner: str  # who declared it, "edged.toml:12"
+    upstreams: tuple[str, ...] = ()  # "127.0.0.1:9000", "[::1]:9000", "unix:/run/app.sock"
+    balance: str = "round_robin"
+    redirect: Redirect | None = None
+    respond: Fixed | None = None
+    request_headers: FieldRules | None = None
+    response_headers: FieldRules | None = None
+    path: PathRewrite | None = None
+    upstream_host: str = ""  # the Host that goes up; "" is the client's own
+    body_bytes: int = -1  # -1 is the limit of the settings, 0 is none
+    first_byte_s: float = 0.0  # 0 is the timeout of the settings
+
+
+def encode(value: Route | Settings) -> str:
+    """The JSON text of a row. Fields at their default are left out, so most rows are short."""
+    return json.dumps(_compact(value), separators=(",", ":"))
+
+
+def decode_route(text: str) -> Route:
+    """The route of a row's text; `ValueError` or `TypeError` for what `encode` never made."""
+    raw: dict[str, Any] = json.loads(text)
+    for name, kind in _ROUTE_PARTS.items():
+        if name in raw:
+            raw[name] = _decode_part(kind, raw[name])
+    raw["upstreams"] = tuple(raw.get("upstreams", ()))
+    return Route(**raw)
+
+
+def decode_settings(text: str) -> Settings:
+    """The settings of a row's text."""
+    raw: dict[str, Any] = json.loads(text)
+    return Settings(
+        limits=Limits(**raw.get("limits", {})),
+        timeouts=Timeouts(**raw.get("timeouts", {})),
+        trusted_proxies=tuple(raw.get("trusted_proxies", ())),
+        proxy_protocol=tuple(raw.get("proxy_protocol", ())),
+        underscore_headers=bool(raw.get("underscore_headers", False)),
+    )
+
+
+# Private
+
+_ROUTE_PARTS: Final[dict[str, type]] = {
+    "redirect": Redirect,
+    "respond": Fixed,
+    "request_headers": FieldRules,
+    "response_headers": FieldRules,
+    "path": PathRewrite,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Defaults:
+    route: dict[str, Any] = field(default_factory=lambda: asdict(Route(pattern="", owner="")))
+    settings: dict[str, Any] = field(default_factory=lambda: asdict(Settings()))
+
+
+_DEFAULTS: Final = _Defaults()
+
+
+def _compact(value: Route | Settings) -> dict[str, Any]:
+    defaults = _DEFAULTS.route if isinstance(value, Route) else _DEFAULTS.settings
+    raw = asdict(value)
+    kept = {name: part for name, part in raw.items() if part != defaults[name]}
+    if isinstance(value, Route):
+        kept["pattern"], kept["owner"] = value.pattern, value.owner
+    return kept
+
+
+def _decode_part(kind: type, raw: dict[str, Any]) -> object:
+    if kind is FieldRules:
+        pairs = tuple((name, text) for name, text in raw.get("set", ()))
+        return FieldRules(set=pairs, remove=tuple(raw.get("remove", ())))
+    return kind(**raw)

@@ -1,0 +1,1 @@
+"""The master, and the life of every child process."""
