@@ -5,6 +5,7 @@ values when the next process gets it. So a total is the sum over all rows, and s
 Times are summed in microseconds. A histogram is a run of cells, one per bound and one beyond.
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Final
 
@@ -89,3 +90,12 @@ LOG_DROPPED: Final = INDEX["edged_access_log_dropped_total"]
 
 if len(TABLE) > ROW_CELLS:
     raise AssertionError("the counters outgrew their row: raise ROW_CELLS")
+
+
+def observe(cells: memoryview, base: int, seconds: float) -> None:
+    """Count one duration in the histogram whose first bucket is at `base`."""
+    cells[base + bisect_left(DURATION_BOUNDS_S, seconds)] += 1
+    cells[base + _SUM_OFFSET] += int(seconds * 1e6)
+
+
+_SUM_OFFSET: Final = len(DURATION_BOUNDS_S) + 1

@@ -1,0 +1,290 @@
+"""A raw non-blocking socket with one persistent watcher and deadlines as plain fields.
+
+Reading waits first and then reads, so there is no exception per would-block; the watcher stays
+registered with the loop across requests. A deadline is a number that the worker's sweeper compares
+twice a second, not a timer. `OSError` does not leave this file: the other side's going away is
+`Gone`, a passed deadline is `Expired`.
+"""
+
+import _socket
+import socket
+import struct
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import gevent
+from gevent import getcurrent
+
+READ_BYTES: Final = 65536
+BULK_BYTES: Final = 262144
+NEVER: Final = float("inf")
+
+_READ, _WRITE = 1, 2
+_RESET: Final = struct.pack("ii", 1, 0)
+
+monotonic = time.monotonic
+
+
+class Gone(Exception):
+    """The other side reset or closed the connection."""
+
+
+class Expired(Exception):
+    """A deadline passed while waiting."""
+
+
+class Connection:
+    """One socket, either side. At most one greenlet reads it and one writes it at a time."""
+
+    __slots__ = (
+        "_hub_switch",
+        "_loop",
+        "_reader",
+        "_watcher",
+        "_watching",
+        "_write_watcher",
+        "_writer",
+        "closed",
+        "on_expired",
+        "on_readable",
+        "read_deadline",
+        "registry",
+        "sock",
+        "write_deadline",
+    )
+
+    def __init__(self, sock: _socket.socket, registry: "set[Connection]") -> None:
+        hub = gevent.get_hub()
+        self._loop = hub.loop
+        self._hub_switch: Callable[[], Any] = hub.switch
+        self.sock = sock
+        self.registry = registry  # all open connections of the worker, for its sweeper
+        self._watcher = self._loop.io(sock.fileno(), _READ)
+        self._write_watcher: Any = None
+        self._watching = False
+        self._reader: Any = None
+        self._writer: Any = None
+        self.read_deadline = NEVER
+        self.write_deadline = NEVER
+        self.on_readable: Callable[[], None] = self.pause
+        self.on_expired: Callable[[], None] = self.close
+        self.closed = False
+        registry.add(self)
+
+    def __repr__(self) -> str:
+        if self.closed:
+            return "<Connection closed>"
+        return f"<Connection {'waiting' if self._reader else 'open'} fd={self.sock.fileno()}>"
+
+    # Reading
+
+    def read(self, limit_bytes: int = READ_BYTES) -> bytes:
+        """Wait until there is something, and return it; b"" at the end of the stream."""
+        while True:
+            self.wait_readable()
+            try:
+                return self.sock.recv(limit_bytes)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise Gone(error.strerror) from None
+
+    def read_now(self, limit_bytes: int = READ_BYTES) -> bytes | None:
+        """What is there without waiting; None when nothing is, b"" at the end of the stream."""
+        try:
+            return self.sock.recv(limit_bytes)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise Gone(error.strerror) from None
+
+    def wait_readable(self) -> None:
+        """Let the loop turn until the socket is readable or `read_deadline` has passed."""
+        if self.closed:
+            raise Gone("closed")
+        if not self._watching:
+            self._watcher.start(self._readable)
+            self._watching = True
+        self._reader = getcurrent()
+        self._hub_switch()
+
+    def watch(self) -> None:
+        """Have `on_readable` called, in the loop, while nobody waits to read."""
+        if not self._watching and not self.closed:
+            self._watcher.start(self._readable)
+            self._watching = True
+
+    def pause(self) -> None:
+        """Stop watching until the next read: the other side must wait."""
+        if self._watching:
+            self._watcher.stop()
+            self._watching = False
+
+    def is_stale(self) -> bool:
+        """Whether an idle connection was closed by the other side, or holds unasked bytes."""
+        if self.closed:
+            return True
+        try:
+            self.sock.recv(1, _socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return True
+
+    def has_ended(self) -> bool:
+        """Whether the other side will send nothing more: end of stream or reset, read or not."""
+        try:
+            return self.sock.recv(1, _socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    # Writing
+
+    def write(self, data: bytes, idle_s: float) -> None:
+        """Send all of it, waiting at most `idle_s` for each piece to be taken."""
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise Gone(error.strerror) from None
+        if sent != len(data):
+            self._write_rest(memoryview(data)[sent:], idle_s)
+
+    def wait_writable(self, idle_s: float) -> None:
+        """Let the loop turn until the socket takes bytes; `Expired` after `idle_s`."""
+        if self.closed:
+            raise Gone("closed")
+        if self._write_watcher is None:
+            self._write_watcher = self._loop.io(self.sock.fileno(), _WRITE)
+        self.write_deadline = monotonic() + idle_s
+        self._writer = getcurrent()
+        watcher = self._write_watcher
+        watcher.start(self._writable)
+        try:
+            self._hub_switch()
+        finally:
+            watcher.stop()
+            self.write_deadline = NEVER
+
+    def finish_writing(self) -> None:
+        """Tell the other side that no more bytes come."""
+        try:
+            self.sock.shutdown(_socket.SHUT_WR)
+        except OSError:
+            self.pause()
+
+    # Ending
+
+    def interrupt(self, error: BaseException) -> None:
+        """Raise `error` in whoever waits here, from the loop and not from the caller's greenlet."""
+        reader, self._reader = self._reader, None
+        writer, self._writer = self._writer, None
+        for waiter in (reader, writer):
+            if waiter is not None:
+                self._loop.run_callback(waiter.throw, error)
+                if reader is writer:
+                    break
+
+    def expire(self, now: float) -> None:
+        """Called by the sweeper: end a wait whose deadline has passed."""
+        if self.write_deadline < now and self._writer is not None:
+            waiter, self._writer = self._writer, None
+            self.write_deadline = NEVER
+            waiter.throw(Expired())
+        if self.read_deadline < now and not self.closed:
+            self.read_deadline = NEVER
+            waiter, self._reader = self._reader, None
+            if waiter is not None:
+                waiter.throw(Expired())
+            else:
+                self.on_expired()
+
+    def close(self) -> None:
+        """Close the socket; whoever still waits gets `Gone`. Closing twice is fine."""
+        if self.closed:
+            return
+        self.closed = True
+        self._watcher.stop()
+        self._watcher.close()
+        if self._write_watcher is not None:
+            self._write_watcher.stop()
+            self._write_watcher.close()
+        self.sock.close()
+        self.registry.discard(self)
+        if self._reader is not None or self._writer is not None:
+            self.interrupt(Gone("closed"))
+
+    def reset(self) -> None:
+        """Close so that the other side cannot take what came for whole: with a RST."""
+        if not self.closed:
+            try:
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            except OSError:
+                self.pause()
+            self.close()
+
+    # Private
+
+    def _readable(self) -> None:
+        waiter = self._reader
+        if waiter is not None:
+            self._reader = None
+            waiter.switch()
+        else:
+            self.on_readable()
+
+    def _writable(self) -> None:
+        waiter = self._writer
+        if waiter is not None:
+            self._writer = None
+            waiter.switch()
+
+    def _write_rest(self, view: memoryview, idle_s: float) -> None:
+        while view:
+            self.wait_writable(idle_s)
+            try:
+                view = view[self.sock.send(view) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise Gone(error.strerror) from None
+
+
+def dial(address: str, timeout_s: float, registry: set[Connection]) -> Connection:
+    """Connect to "IP:port", "[v6]:port" or "unix:/path"; `Expired` or `OSError` when it fails."""
+    family, target = parse_address(address)
+    sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    sock.setblocking(False)
+    if family != _socket.AF_UNIX:
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+    code = sock.connect_ex(target)
+    if code not in (0, 115):  # EINPROGRESS
+        sock.close()
+        raise OSError(code, "cannot connect")
+    connection = Connection(sock, registry)
+    if code:
+        try:
+            connection.wait_writable(timeout_s)
+        except BaseException:
+            connection.close()
+            raise
+        code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+        if code:
+            connection.close()
+            raise OSError(code, "cannot connect")
+    return connection
+
+
+def parse_address(address: str) -> tuple[int, Any]:
+    """Socket family and target of a peer's address. Names are not resolved here."""
+    if address.startswith("unix:"):
+        return _socket.AF_UNIX, address[5:]
+    host, _, port = address.rpartition(":")
+    if host.startswith("["):
+        return _socket.AF_INET6, (host[1:-1], int(port))
+    return _socket.AF_INET, (host, int(port))

@@ -1,0 +1,146 @@
+"""What all sessions of one worker share: the table in force, the chain, the pool, the counters."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from gevent import getcurrent
+from greenlet import greenlet
+
+from edge.access_log import AccessLog
+from edge.connection import Connection
+from edge.hooks import Chain
+from edge.message import Peer
+from edge.pool import Pool
+from edge.rewrite import Networks, networks
+from edge.table.model import Limits, Route, Settings, Timeouts
+from edge.table.reader import Table
+
+
+class Engine:
+    """The worker's shared state. One writer (the worker's loop), so no locks anywhere."""
+
+    def __init__(self, table: Table, chain: Chain, access_log: AccessLog, cells: memoryview) -> None:
+        self.connections: set[Connection] = set()
+        self.live: set[Any] = set()  # the open sessions
+        self.pool = Pool(self.connections)
+        self.chain = chain
+        self.access_log = access_log
+        self.cells = cells
+        self.via = b"\r\nVia: 1.1 edged"
+        self.draining = False
+        self.exchanges = 0
+        self.sessions = 0
+        self.upgraded = 0
+        self.turns = 0  # how often the loop's heartbeat has come
+        self.runners = Runners()
+        self.limits = Limits()
+        self.timeouts = Timeouts()
+        self.trusted: Networks = ()
+        self.proxy_protocol: Networks = ()
+        self.underscores = False
+        self.table = table
+        self.apply(table)
+        self._ids = _id_maker()
+
+    def __repr__(self) -> str:
+        state = "draining" if self.draining else "serving"
+        return f"<Engine {state} sessions={self.sessions} exchanges={self.exchanges}>"
+
+    def apply(self, table: Table) -> None:
+        """Serve another table from the next request on."""
+        settings: Settings = table.settings
+        self.table = table
+        self.limits = settings.limits
+        self.timeouts = settings.timeouts
+        self.trusted = networks(settings.trusted_proxies)
+        self.proxy_protocol = networks(settings.proxy_protocol)
+        self.underscores = settings.underscore_headers
+        self.pool.limit = settings.limits.pool_idle
+        self.pool.idle_s = settings.timeouts.pool_idle_s
+
+    def yield_loop(self) -> None:
+        """Let others run: for a greenlet that has worked for long without waiting."""
+        gevent.sleep(0)
+
+    def new_id(self) -> str:
+        """An id that no other worker, now or later, gives to a request."""
+        return self._ids()
+
+
+class Runners:
+    """Greenlets that sessions borrow while they have something to do.
+
+    An idle keep-alive connection thus holds no stack. Runs in the hub's greenlet.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[greenlet] = []
+        self._hub = gevent.get_hub()
+        self._task: Callable[[], Any] | None = None
+
+    def run(self, task: Callable[[], Any]) -> None:
+        """Switch to a greenlet that runs the task; returns when it first waits or is done."""
+        self._task = task
+        runner = self._idle.pop() if self._idle else greenlet(self._main, self._hub)
+        runner.switch()
+
+    # Private
+
+    def _main(self) -> None:
+        idle = self._idle
+        wait = self._hub.switch
+        while True:
+            task = self._task
+            if task is not None:
+                self._task = None
+                task()
+            if len(idle) >= _SPARE_RUNNERS:
+                return
+            idle.append(getcurrent())
+            wait()
+
+
+_SPARE_RUNNERS = 256
+
+
+class RoundRobin:
+    """Whose turn it is, per route. The peers of a route are made once."""
+
+    def __init__(self) -> None:
+        self._turns: dict[str, tuple[Route, tuple[Peer, ...], list[int]]] = {}
+
+    def next(self, route: Route, tried: tuple[Peer, ...]) -> Peer | None:
+        """The next peer of the route that was not tried; a tried one again when all were."""
+        entry = self._turns.get(route.pattern)
+        if entry is None or entry[0] is not route:
+            entry = self._turns[route.pattern] = (route, peers_of(route), [0])
+        peers = entry[1]
+        if not peers:
+            return None
+        turn = entry[2]
+        start = turn[0]
+        turn[0] = start + 1
+        if not tried:
+            return peers[start % len(peers)]
+        order = [peers[(start + step) % len(peers)] for step in range(len(peers))]
+        return next((peer for peer in order if peer not in tried), order[0])
+
+
+def peers_of(route: Route) -> tuple[Peer, ...]:
+    """The peers of a route, in the order of the configuration."""
+    return tuple(Peer(address) for address in route.upstreams)
+
+
+def _id_maker() -> Callable[[], str]:
+    prefix = f"{time.time_ns() // 1_000_000:x}-{os.getpid():x}-"
+    count = 0
+
+    def make() -> str:
+        nonlocal count
+        count += 1
+        return f"{prefix}{count:x}"
+
+    return make

@@ -1,0 +1,353 @@
+"""Attempts: one exchange sent to one peer, again to another where that is safe.
+
+Connect errors may always be retried, with another peer. After that only idempotent methods may,
+as long as nothing came back and the body, if any, is still in memory.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from edge.body import ResponseBody
+from edge.connection import READ_BYTES, Connection, Expired, Gone, monotonic
+from edge.errors import EdgeError, Reason, Retry
+from edge.exchange import Exchange
+from edge.headers import Headers
+from edge.http1.framing import decoder_for
+from edge.http1.parse import parse_response
+from edge.message import CHUNKED, Peer, Response
+from edge.relay import Downstream, body_filters
+from edge.rewrite import (
+    framing_fields,
+    response_block,
+    upgrade_fields,
+    upstream_path,
+    with_host,
+)
+from edge.shared import counters
+from edge.tunnel import Tunnel
+from edge.upload import Upload, filtered
+
+if TYPE_CHECKING:
+    from edge.session import Session
+
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+MAX_INTERIM: Final = 16
+
+
+class Forward:
+    """All attempts of one exchange."""
+
+    __slots__ = ("_blames", "_downstream", "_engine", "_exchange", "_forced", "_session", "_upload", "_whole")
+
+    def __init__(self, session: "Session", exchange: Exchange, downstream: Downstream) -> None:
+        self._session = session
+        self._engine = session.engine
+        self._exchange = exchange
+        self._downstream = downstream
+        self._upload: Upload | None = None
+        self._whole: bytes | None = None  # the body as it went up, when it can go up again
+        self._forced: Peer | None = None  # what `fail_to_connect` asked for
+        self._blames = True  # the last failure counts against its peer
+
+    def run(self) -> None:
+        """Answer the exchange through a peer. Raises `EdgeError` when no attempt is left."""
+        exchange = self._exchange
+        exchange.asked = monotonic()
+        while True:
+            try:
+                self._attempt()
+                return
+            except EdgeError as error:
+                if not self._may_retry(error):
+                    raise
+                if self._blames and exchange.peer is not None:
+                    exchange.tried = (*exchange.tried, exchange.peer)
+                self._engine.cells[counters.RETRIES] += 1
+
+    # One attempt
+
+    def _attempt(self) -> None:
+        exchange = self._exchange
+        session = self._session
+        exchange.attempts += 1
+        self._blames = True
+        peer = exchange.peer = self._choose()
+        upstream, reused = self._connect(peer)
+        session.upstream = upstream
+        kept = False
+        try:
+            if session.gone:
+                raise EdgeError(Reason.CLIENT_GONE, "closed before the request was sent")
+            self._send(upstream)
+            kept = self._receive(upstream)
+        except EdgeError as error:
+            self._tell_hooks(error, reused)
+            raise
+        finally:
+            session.upstream = None
+            if self._upload is not None and not self._upload.done:
+                self._upload.stop()
+            if kept:
+                self._engine.pool.put(peer.address, upstream)
+            else:
+                upstream.close()
+
+    def _choose(self) -> Peer:
+        exchange = self._exchange
+        if self._forced is not None:
+            peer, self._forced = self._forced, None
+            return peer
+        for call in self._engine.chain.upstream_peer:
+            peer = call(exchange)
+            if peer is not None:
+                return peer
+        raise EdgeError(Reason.NO_PEER, exchange.route.pattern if exchange.route else "")
+
+    def _connect(self, peer: Peer) -> tuple[Connection, bool]:
+        engine = self._engine
+        exchange = self._exchange
+        upstream = engine.pool.take(peer.address)
+        while upstream is not None and exchange.request.method not in IDEMPOTENT:
+            if not upstream.is_stale():
+                break
+            upstream.close()
+            upstream = engine.pool.take(peer.address)
+        if upstream is not None:
+            engine.cells[counters.UPSTREAM_REUSES] += 1
+            exchange.connected = monotonic()
+            return upstream, True
+        try:
+            upstream = engine.pool.connect(peer.address, engine.timeouts.connect_s)
+        except EdgeError as error:
+            engine.cells[counters.CONNECT_ERRORS] += 1
+            for call in engine.chain.fail_to_connect:
+                self._forced = self._forced or call(exchange, error)
+            raise
+        engine.cells[counters.UPSTREAM_CONNECTS] += 1
+        exchange.connected = monotonic()
+        return upstream, False
+
+    def _tell_hooks(self, error: EdgeError, reused: bool) -> None:
+        """Decide about a retry, after what the hooks say."""
+        exchange = self._exchange
+        if error.retry is Retry.IF_IDEMPOTENT:
+            replayable = self._upload is None
+            if exchange.request.method not in IDEMPOTENT or not replayable:
+                error.retry = Retry.NEVER
+        for call in self._engine.chain.error_while_proxy:
+            if call(exchange, error) is False:
+                error.retry = Retry.NEVER
+        # A kept connection that had just been closed says nothing about the peer.
+        self._blames = not reused
+
+    def _may_retry(self, error: EdgeError) -> bool:
+        limits = self._engine.limits
+        exchange = self._exchange
+        return (
+            error.retry is not Retry.NEVER
+            and not self._downstream.started
+            and not self._session.gone
+            and exchange.attempts < limits.attempts
+            and monotonic() - exchange.asked < limits.attempts_s
+        )
+
+    # Sending the request
+
+    def _send(self, upstream: Connection) -> None:
+        exchange = self._exchange
+        request = exchange.request
+        filters = self._engine.chain.request_body_filter
+        self._upload = None
+        if request.length and self._whole is None:
+            self._whole = self._body_in_memory()
+        body = self._whole or b""
+        chunked = request.length == CHUNKED
+        streams = bool(request.length) and self._whole is None
+        head = self._head(chunked=streams and (chunked or bool(filters)))
+        idle_s = self._engine.timeouts.write_idle_s
+        if body:
+            head += body
+        try:
+            upstream.write(head, idle_s)
+        except Gone:
+            if not streams:
+                pass  # the answer, or its lack, says why
+        except Expired:
+            raise EdgeError(Reason.TIMEOUT, f"peer took nothing for {idle_s:g} s") from None
+        exchange.sent_upstream = monotonic()
+        if streams:
+            self._start_upload(upstream, chunked=chunked or bool(filters))
+
+    def _body_in_memory(self) -> bytes | None:
+        """The whole body after the filters, if a hook has read it or it is small enough to keep.
+
+        Small bodies are read before they go up: the peer never waits for a slow client, and they
+        can go to a second peer.
+        """
+        exchange = self._exchange
+        request = exchange.request
+        small = 0 < request.length <= self._engine.limits.replay_bytes and not request.expects
+        if request.body is None and not small:
+            return None
+        body = request.read(self._engine.limits.replay_bytes)
+        exchange.received_bytes = len(body)
+        return filtered(self._engine.chain.request_body_filter, exchange, body, True)
+
+    def _start_upload(self, upstream: Connection, *, chunked: bool) -> None:
+        source = self._session.body
+        if source is None:
+            raise EdgeError(Reason.INTERNAL, "a body that streams was read before")
+        engine = self._engine
+        self._upload = Upload(
+            self._exchange,
+            source,
+            upstream,
+            chunked=chunked,
+            idle_s=engine.timeouts.write_idle_s,
+            filters=engine.chain.request_body_filter,
+        )
+        self._upload.start()
+
+    def _head(self, *, chunked: bool) -> bytes:
+        exchange = self._exchange
+        request = exchange.request
+        route = exchange.route
+        target = request.target
+        fields = self._session.upstream_fields(exchange)
+        if route is not None:
+            if route.path is not None:
+                target = upstream_path(route.path, target)
+            if route.upstream_host:
+                fields = with_host(fields, route.upstream_host)
+        calls = self._engine.chain.upstream_request_filter
+        if calls:
+            headers = exchange.upstream_headers = Headers(fields)
+            for call in calls:
+                call(exchange)
+            fields = headers.render()
+        if self._whole is not None:
+            framing = b"\r\nContent-Length: %d" % len(self._whole)
+            if request.upgrade:
+                framing += b"\r\nUpgrade: " + request.upgrade + b"\r\nConnection: Upgrade"
+        else:
+            framing = framing_fields(request, chunked=chunked)
+        line = f"{request.method} {target} HTTP/1.1".encode("ascii")
+        return b"%b%b%b\r\n\r\n" % (line, fields, framing)
+
+    # Receiving the answer
+
+    def _receive(self, upstream: Connection) -> bool:
+        """Relay the answer; whether the connection can serve another exchange."""
+        exchange = self._exchange
+        buffer = b""
+        for _ in range(MAX_INTERIM):
+            response, buffer = self._read_head(upstream, buffer)
+            if response.status >= 200 or response.status == 101:
+                break
+            if response.status != 100 or exchange.request.expects:
+                self._downstream.interim(response)
+        else:
+            raise EdgeError(Reason.BAD_RESPONSE, "too many interim answers")
+        if response.status == 101:
+            self._switch(upstream, response, buffer)
+            return False
+        return self._relay(upstream, response, buffer)
+
+    def _relay(self, upstream: Connection, response: Response, buffer: bytes) -> bool:
+        exchange = self._exchange
+        engine = self._engine
+        exchange.response = response
+        for call in engine.chain.upstream_response_filter:
+            replaced = call(exchange)
+            if replaced is not None:
+                return self._replace(replaced)
+        for call in engine.chain.response_filter:
+            replaced = call(exchange)
+            if replaced is not None:
+                return self._replace(replaced)
+        downstream = self._downstream
+        downstream.keep = self._session.may_keep(exchange)
+        decoder = decoder_for(response.length, Reason.BAD_RESPONSE)
+        body = ResponseBody(upstream, decoder, buffer, engine.timeouts.stream_idle_s)
+        downstream.relay(response, body, body_filters(engine.chain, exchange))
+        upload = self._upload
+        rest = decoder.rest or (buffer if not response.length else b"")
+        return response.keep and not rest and (upload is None or upload.done)
+
+    def _replace(self, response: Response) -> bool:
+        """A hook answers instead of the peer, whose connection cannot be used again."""
+        self._session.answer(self._exchange, response, self._downstream, filtered=True)
+        return False
+
+    def _read_head(self, upstream: Connection, buffer: bytes) -> tuple[Response, bytes]:
+        exchange = self._exchange
+        engine = self._engine
+        timeout_s = engine.timeouts.first_byte_s
+        if exchange.route is not None and exchange.route.first_byte_s:
+            timeout_s = exchange.route.first_byte_s
+        deadline = monotonic() + timeout_s
+        while True:
+            if buffer:
+                response = parse_response(
+                    buffer, exchange.request.method, engine.limits.head_bytes
+                )
+                if response is not None:
+                    return response, buffer[response.end :]
+            upstream.read_deadline = deadline
+            try:
+                data = upstream.read(READ_BYTES)
+            except Expired:
+                raise EdgeError(Reason.TIMEOUT, f"no answer for {timeout_s:g} s") from None
+            except Gone:
+                data = b""
+            if not data:
+                raise self._closed_early(buffer)
+            if not buffer and not exchange.first_byte:
+                exchange.first_byte = monotonic()
+            buffer += data
+
+    def _closed_early(self, buffer: bytes) -> EdgeError:
+        upload = self._upload
+        if upload is not None and upload.error is not None:
+            return upload.error
+        if buffer or self._exchange.first_byte:
+            return EdgeError(Reason.BAD_RESPONSE, "closed in the middle of a head")
+        return EdgeError(Reason.UPSTREAM_CLOSED, "closed before it answered", retry=Retry.IF_IDEMPOTENT)
+
+    def _switch(self, upstream: Connection, response: Response, buffer: bytes) -> None:
+        """101: pass the head on and tunnel what follows. Nothing was tunnelled before."""
+        exchange = self._exchange
+        session = self._session
+        if not exchange.request.upgrade or not response.upgrade:
+            raise EdgeError(Reason.BAD_RESPONSE, "101 to a request without Upgrade")
+        exchange.response = response
+        for call in self._engine.chain.response_filter:
+            call(exchange)
+        upgrade = upgrade_fields(response)
+        head = b"HTTP/1.1 101 Switching Protocols" + response_block(response) + upgrade
+        self._downstream.started = True
+        exchange.status = 101
+        self._downstream.write(head + self._downstream.via + b"\r\n\r\n" + buffer)
+        early = session.take_rest()
+        if early:
+            try:
+                upstream.write(early, self._engine.timeouts.write_idle_s)
+            except (Gone, Expired):
+                return
+        self._run_tunnel(upstream, len(early), len(buffer))
+
+    def _run_tunnel(self, upstream: Connection, up_bytes: int, down_bytes: int) -> None:
+        engine = self._engine
+        session = self._session
+        exchange = self._exchange
+        tunnel = Tunnel(session.connection, upstream, engine.timeouts.upgraded_idle_s)
+        session.is_upgraded = True
+        engine.upgraded += 1
+        engine.cells[counters.UPGRADES] += 1
+        try:
+            in_time = tunnel.run()
+        finally:
+            engine.upgraded -= 1
+            exchange.received_bytes += up_bytes + tunnel.up_bytes
+            exchange.sent_bytes += down_bytes + tunnel.down_bytes
+        if not in_time:
+            exchange.reason = Reason.STREAM_IDLE.value

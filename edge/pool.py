@@ -1,0 +1,113 @@
+"""Connections to peers: made, kept while idle, and taken again last-in first-out.
+
+An idle connection stays watched: when its peer closes it, or sends what nobody asked for, it is
+dropped at once. So taking one costs no system call, and a connection that holds stray bytes (an
+answer too many) never serves another client.
+"""
+
+import errno
+from collections.abc import Callable
+
+import gevent.socket
+
+from edge.connection import Connection, Expired, dial, monotonic
+from edge.errors import EdgeError, Reason, Retry
+
+RESOLVE_S = 10.0
+"""How long the addresses of a name are believed. A failed lookup keeps the old ones."""
+
+
+class Pool:
+    """The idle upstream connections of one worker, by the peer's address."""
+
+    def __init__(self, registry: set[Connection]) -> None:
+        self._registry = registry
+        self._idle: dict[str, list[Connection]] = {}
+        self._names: dict[str, tuple[float, str]] = {}
+        self.limit = 256
+        self.idle_s = 60.0
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.idle} idle>"
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait."""
+        return sum(map(len, self._idle.values()))
+
+    def take(self, address: str) -> Connection | None:
+        """The connection that was put back last, or None."""
+        waiting = self._idle.get(address)
+        while waiting:
+            connection = waiting.pop()
+            if not connection.closed:
+                connection.on_readable = connection.pause
+                connection.on_expired = connection.close
+                return connection
+        return None
+
+    def put(self, address: str, connection: Connection) -> None:
+        """Keep a connection whose answer was complete. Past the limit it is closed."""
+        waiting = self._idle.get(address)
+        if waiting is None:
+            waiting = self._idle[address] = []
+        if len(waiting) >= self.limit or connection.closed:
+            connection.close()
+            return
+        connection.read_deadline = monotonic() + self.idle_s
+        connection.on_readable = connection.on_expired = _dropper(waiting, connection)
+        connection.watch()
+        waiting.append(connection)
+
+    def connect(self, address: str, timeout_s: float) -> Connection:
+        """A new connection. Raises `EdgeError`, always to be retried: nothing was sent."""
+        try:
+            return dial(self._resolve(address, timeout_s), timeout_s, self._registry)
+        except Expired:
+            text = f"{address}: no answer for {timeout_s:g} s"
+            raise EdgeError(Reason.CONNECT_TIMEOUT, text, retry=Retry.ALWAYS) from None
+        except OSError as error:
+            refused = error.errno in (errno.ECONNREFUSED, errno.ENOENT)
+            reason = Reason.CONNECT_REFUSED if refused else Reason.CONNECT_FAILED
+            text = f"{address}: {errno.errorcode.get(error.errno or 0, str(error))}"
+            raise EdgeError(reason, text, retry=Retry.ALWAYS) from None
+
+    def close(self) -> None:
+        """Close all that wait."""
+        for waiting in self._idle.values():
+            while waiting:
+                waiting.pop().close()
+
+    # Private
+
+    def _resolve(self, address: str, timeout_s: float) -> str:
+        """An address as it is; a name by the resolver, off the loop, remembered for a while."""
+        if address[0] in "[u" and (address[0] == "[" or address.startswith("unix:")):
+            return address
+        if address[0].isdigit():
+            return address
+        known = self._names.get(address)
+        now = monotonic()
+        if known is not None and known[0] > now:
+            return known[1]
+        host, _, port = address.rpartition(":")
+        try:
+            with gevent.Timeout(timeout_s, OSError(errno.ETIMEDOUT, "name lookup timed out")):
+                found = gevent.socket.getaddrinfo(host, int(port), type=gevent.socket.SOCK_STREAM)
+        except OSError:
+            if known is None:
+                raise
+            return known[1]
+        host = str(found[0][4][0])
+        resolved = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._names[address] = (now + RESOLVE_S, resolved)
+        return resolved
+
+
+def _dropper(waiting: list[Connection], connection: Connection) -> Callable[[], None]:
+    def drop() -> None:
+        connection.close()
+        if connection in waiting:
+            waiting.remove(connection)
+
+    return drop

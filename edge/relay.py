@@ -1,0 +1,172 @@
+"""Answers on their way down: heads, bodies, filters, framing for the client's version."""
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from edge.body import ResponseBody
+from edge.connection import Connection, Expired, Gone
+from edge.errors import EdgeError, Reason
+from edge.exchange import Exchange
+from edge.hooks import Chain
+from edge.http1.framing import chunk, last_chunk
+from edge.message import Response
+from edge.pages import PHRASES
+from edge.rewrite import response_block
+
+Filter = Callable[[Exchange, bytes, bool], bytes | None]
+
+_LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[^\r]*")
+_BODILESS: Final = (204, 304)
+
+
+class Downstream:
+    """The answering side of one exchange: what was sent, and whether the connection can go on."""
+
+    __slots__ = ("_connection", "_exchange", "_idle_s", "chunked", "keep", "started", "via")
+
+    def __init__(
+        self, connection: Connection, exchange: Exchange, idle_s: float, via: bytes
+    ) -> None:
+        self._connection = connection
+        self._exchange = exchange
+        self._idle_s = idle_s
+        self.keep = False
+        self.started = False  # a final head was sent: the status can no longer change
+        self.chunked = False
+        self.via = via
+
+    def interim(self, response: Response) -> None:
+        """Pass on a 1xx. HTTP/1.0 clients do not know them (RFC 9110 section 15.2)."""
+        if self._exchange.request.minor:
+            self.write(_status_line(response) + response_block(response) + b"\r\n\r\n")
+
+    def write(self, data: bytes) -> None:
+        """Send; raises `EdgeError` (`client-gone`, `client-stalled`)."""
+        try:
+            self._connection.write(data, self._idle_s)
+        except Gone:
+            raise EdgeError(Reason.CLIENT_GONE, "reset while it was answered") from None
+        except Expired:
+            raise EdgeError(Reason.CLIENT_STALLED, f"took nothing for {self._idle_s:g} s") from None
+
+    def answer(self, response: Response, filters: tuple[Filter, ...] = ()) -> None:
+        """Send an answer whose body is in memory."""
+        body = response.body or b""
+        request = self._exchange.request
+        for each in filters:
+            body = _filtered(each, self._exchange, body, True)
+        bodiless = request.method == "HEAD" or response.status in _BODILESS
+        block = _LENGTH.sub(b"", response_block(response))
+        if response.status not in _BODILESS:
+            block += b"\r\nContent-Length: %d" % len(body)
+        head = self.head(response, block)
+        self.write(head if bodiless else head + body)
+        if not bodiless:
+            self._exchange.sent_bytes += len(body)
+
+    def relay(self, response: Response, body: ResponseBody, filters: tuple[Filter, ...]) -> None:
+        """Send a peer's answer, piece by piece as it comes. Flushes each piece at once."""
+        block = response_block(response)
+        bodiless = self._exchange.request.method == "HEAD" or response.status in _BODILESS
+        if filters:
+            block = _LENGTH.sub(b"", block)
+        if not bodiless and (filters or response.length < 0):
+            block += self._open_end()
+        head = self.head(response, block)
+        if filters and not bodiless:
+            self._relay_filtered(head, body, filters)
+        else:
+            self._relay_plain(head, body)
+
+    def head(self, response: Response, block: bytes) -> bytes:
+        """The bytes of a final head. From here on the status is decided."""
+        exchange = self._exchange
+        exchange.status = response.status
+        self.started = True
+        if not self.keep:
+            block += b"\r\nConnection: close"
+        elif not exchange.request.minor:
+            block += b"\r\nConnection: keep-alive"
+        return _status_line(response) + block + self.via + b"\r\n\r\n"
+
+    # Private
+
+    def _open_end(self) -> bytes:
+        """Framing for a body of unknown length: chunks, or the close for HTTP/1.0."""
+        if self._exchange.request.minor:
+            self.chunked = True
+            return b"\r\nTransfer-Encoding: chunked"
+        self.keep = False
+        return b""
+
+    def _relay_plain(self, head: bytes, body: ResponseBody) -> None:
+        exchange = self._exchange
+        write = self.write
+        if body.decoder.done:
+            write(head)
+            return
+        if not body.first:
+            write(head)
+            head = b""
+        while data := body.read():
+            exchange.sent_bytes += len(data)
+            if self.chunked:
+                data = chunk(data)
+                if body.decoder.done:
+                    data += last_chunk(body.decoder.trailers)
+            if head:
+                data, head = head + data, b""
+            write(data)
+            if body.decoder.done:
+                return
+        tail = last_chunk(body.decoder.trailers) if self.chunked else b""
+        if head or tail:
+            write(head + tail)
+
+    def _relay_filtered(self, head: bytes, body: ResponseBody, filters: tuple[Filter, ...]) -> None:
+        exchange = self._exchange
+        pending = head
+        ended = False
+        while not ended:
+            data = body.read()
+            ended = not data or body.decoder.done
+            for each in filters:
+                data = _filtered(each, exchange, data, ended)
+            exchange.sent_bytes += len(data)
+            pending += chunk(data) if self.chunked else data
+            if ended and self.chunked:
+                pending += last_chunk(body.decoder.trailers)
+            if pending:
+                self.write(pending)
+            pending = b""
+
+
+def body_filters(chain: Chain, exchange: Exchange) -> tuple[Filter, ...]:
+    """The body filters of the hooks that want this answer."""
+    listening = chain.response_body_filter
+    if not listening:
+        return ()
+    return tuple(call for hook, call in listening if not exchange.passes_body(hook))
+
+
+
+def _filtered(each: Filter, exchange: Exchange, data: bytes, end: bool) -> bytes:
+    changed = each(exchange, data, end)
+    if changed is None:
+        return data
+    if not isinstance(changed, bytes):
+        raise EdgeError(Reason.HOOK_ERROR, f"a body filter returned {type(changed).__name__}")
+    return changed
+
+
+def _status_line(response: Response) -> bytes:
+    status = response.status
+    line = _LINES.get(status) if not response.reason else None
+    if line is not None:
+        return line
+    phrase = response.reason.encode("latin-1") or PHRASES.get(status, b"")
+    return b"HTTP/1.1 %d %b" % (status, phrase)
+
+
+_LINES: Final = {status: b"HTTP/1.1 %d %b" % (status, text) for status, text in PHRASES.items()}
