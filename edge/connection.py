@@ -46,6 +46,7 @@ class Connection:
         "_write_watcher",
         "_writer",
         "closed",
+        "idle",
         "on_expired",
         "on_readable",
         "read_deadline",
@@ -70,6 +71,7 @@ class Connection:
         self.on_readable: Callable[[], None] = self.pause
         self.on_expired: Callable[[], None] = self.close
         self.closed = False
+        self.idle = False  # kept in a pool
         registry.add(self)
 
     def __repr__(self) -> str:

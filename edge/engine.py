@@ -11,7 +11,7 @@ from greenlet import greenlet
 
 from edge.access_log import AccessLog
 from edge.connection import Connection
-from edge.hooks import Chain
+from edge.hooks import Chain, Chains
 from edge.message import Peer
 from edge.pool import Pool
 from edge.rewrite import Networks, networks
@@ -22,11 +22,15 @@ from edge.table.reader import Table
 class Engine:
     """The worker's shared state. One writer (the worker's loop), so no locks anywhere."""
 
-    def __init__(self, table: Table, chain: Chain, access_log: AccessLog, cells: memoryview) -> None:
+    def __init__(
+        self, table: Table, chains: Chains, access_log: AccessLog, cells: memoryview
+    ) -> None:
         self.connections: set[Connection] = set()
         self.live: set[Any] = set()  # the open sessions
         self.pool = Pool(self.connections)
-        self.chain = chain
+        self.chains = chains
+        self.base = chains.base  # what passes before a route is known, and without one
+        self._plans: dict[str, Plan] = {}
         self.access_log = access_log
         self.cells = cells
         self.via = b"\r\nVia: 1.1 edged"
@@ -60,6 +64,15 @@ class Engine:
         self.underscores = settings.underscore_headers
         self.pool.limit = settings.limits.pool_idle
         self.pool.idle_s = settings.timeouts.pool_idle_s
+
+    def plan_of(self, route: Route) -> "Plan":
+        """The plan of a route, made at its first request and again when the route has changed."""
+        plan = self._plans.get(route.pattern)
+        if plan is None or plan.route is not route:
+            if len(self._plans) >= _MAX_PLANS:
+                self._plans.clear()
+            plan = self._plans[route.pattern] = Plan(route, self.chains.of(route))
+        return plan
 
     def yield_loop(self) -> None:
         """Let others run: for a greenlet that has worked for long without waiting."""
@@ -104,25 +117,28 @@ class Runners:
 
 
 _SPARE_RUNNERS = 256
+_MAX_PLANS = 10_000
+"""Past it all are made anew: only what is asked for stays in memory."""
 
 
-class RoundRobin:
-    """Whose turn it is, per route. The peers of a route are made once."""
+class Plan:
+    """What one route means to this worker: the chain that its requests pass, and its peers."""
 
-    def __init__(self) -> None:
-        self._turns: dict[str, tuple[Route, tuple[Peer, ...], list[int]]] = {}
+    __slots__ = ("chain", "peers", "route", "turn")
 
-    def next(self, route: Route, tried: tuple[Peer, ...]) -> Peer | None:
-        """The next peer of the route that was not tried; a tried one again when all were."""
-        entry = self._turns.get(route.pattern)
-        if entry is None or entry[0] is not route:
-            entry = self._turns[route.pattern] = (route, peers_of(route), [0])
-        peers = entry[1]
+    def __init__(self, route: Route, chain: Chain) -> None:
+        self.route = route
+        self.chain = chain
+        self.peers = peers_of(route)
+        self.turn = 0
+
+    def next_peer(self, tried: tuple[Peer, ...]) -> Peer | None:
+        """Round robin: the next peer that was not tried; a tried one again when all were."""
+        peers = self.peers
         if not peers:
             return None
-        turn = entry[2]
-        start = turn[0]
-        turn[0] = start + 1
+        start = self.turn
+        self.turn = start + 1
         if not tried:
             return peers[start % len(peers)]
         order = [peers[(start + step) % len(peers)] for step in range(len(peers))]

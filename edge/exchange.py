@@ -9,7 +9,8 @@ from edge.phases import Abort, Reroute
 from edge.table.model import Route
 
 if TYPE_CHECKING:
-    from edge.hooks import Hook
+    from edge.engine import Plan
+    from edge.hooks import Chain, Hook
 
 
 class Exchange:
@@ -23,12 +24,14 @@ class Exchange:
         "_passing",
         "asked",
         "attempts",
+        "chain",
         "client",
         "connected",
         "ended",
         "first_byte",
         "id",
         "peer",
+        "plan",
         "reason",
         "received_bytes",
         "request",
@@ -42,7 +45,9 @@ class Exchange:
         "upstream_headers",
     )
 
-    def __init__(self, id_: str, request: Request, client: Client, started: float) -> None:
+    def __init__(
+        self, id_: str, request: Request, client: Client, started: float, chain: "Chain"
+    ) -> None:
         self.id = id_
         """The request's id, also in `X-Request-Id` and in the access log."""
         self.request = request
@@ -51,6 +56,8 @@ class Exchange:
         """The answer, from `upstream_response_filter` on."""
         self.route: Route | None = None
         """The route that was chosen, from `request_filter` on."""
+        self.chain = chain  # the hooks that it passes
+        self.plan: Plan | None = None  # what the route means to this worker
         self.peer: Peer | None = None
         """The peer of the current attempt."""
         self.upstream_headers: Headers | None = None

@@ -36,12 +36,23 @@ MAX_INTERIM: Final = 16
 class Forward:
     """All attempts of one exchange."""
 
-    __slots__ = ("_blames", "_downstream", "_engine", "_exchange", "_forced", "_session", "_upload", "_whole")
+    __slots__ = (
+        "_blames",
+        "_chain",
+        "_downstream",
+        "_engine",
+        "_exchange",
+        "_forced",
+        "_session",
+        "_upload",
+        "_whole",
+    )
 
     def __init__(self, session: "Session", exchange: Exchange, downstream: Downstream) -> None:
         self._session = session
         self._engine = session.engine
         self._exchange = exchange
+        self._chain = exchange.chain
         self._downstream = downstream
         self._upload: Upload | None = None
         self._whole: bytes | None = None  # the body as it went up, when it can go up again
@@ -96,10 +107,10 @@ class Forward:
         if self._forced is not None:
             peer, self._forced = self._forced, None
             return peer
-        for call in self._engine.chain.upstream_peer:
-            peer = call(exchange)
-            if peer is not None:
-                return peer
+        for call in self._chain.upstream_peer:
+            chosen: Peer | None = call(exchange)
+            if chosen is not None:
+                return chosen
         raise EdgeError(Reason.NO_PEER, exchange.route.pattern if exchange.route else "")
 
     def _connect(self, peer: Peer) -> tuple[Connection, bool]:
@@ -119,7 +130,7 @@ class Forward:
             upstream = engine.pool.connect(peer.address, engine.timeouts.connect_s)
         except EdgeError as error:
             engine.cells[counters.CONNECT_ERRORS] += 1
-            for call in engine.chain.fail_to_connect:
+            for call in self._chain.fail_to_connect:
                 self._forced = self._forced or call(exchange, error)
             raise
         engine.cells[counters.UPSTREAM_CONNECTS] += 1
@@ -133,7 +144,7 @@ class Forward:
             replayable = self._upload is None
             if exchange.request.method not in IDEMPOTENT or not replayable:
                 error.retry = Retry.NEVER
-        for call in self._engine.chain.error_while_proxy:
+        for call in self._chain.error_while_proxy:
             if call(exchange, error) is False:
                 error.retry = Retry.NEVER
         # A kept connection that had just been closed says nothing about the peer.
@@ -155,7 +166,7 @@ class Forward:
     def _send(self, upstream: Connection) -> None:
         exchange = self._exchange
         request = exchange.request
-        filters = self._engine.chain.request_body_filter
+        filters = self._chain.request_body_filter
         self._upload = None
         if request.length and self._whole is None:
             self._whole = self._body_in_memory()
@@ -190,7 +201,7 @@ class Forward:
             return None
         body = request.read(self._engine.limits.replay_bytes)
         exchange.received_bytes = len(body)
-        return filtered(self._engine.chain.request_body_filter, exchange, body, True)
+        return filtered(self._chain.request_body_filter, exchange, body, True)
 
     def _start_upload(self, upstream: Connection, *, chunked: bool) -> None:
         source = self._session.body
@@ -203,7 +214,7 @@ class Forward:
             upstream,
             chunked=chunked,
             idle_s=engine.timeouts.write_idle_s,
-            filters=engine.chain.request_body_filter,
+            filters=self._chain.request_body_filter,
         )
         self._upload.start()
 
@@ -218,7 +229,7 @@ class Forward:
                 target = upstream_path(route.path, target)
             if route.upstream_host:
                 fields = with_host(fields, route.upstream_host)
-        calls = self._engine.chain.upstream_request_filter
+        calls = self._chain.upstream_request_filter
         if calls:
             headers = exchange.upstream_headers = Headers(fields)
             for call in calls:
@@ -256,11 +267,11 @@ class Forward:
         exchange = self._exchange
         engine = self._engine
         exchange.response = response
-        for call in engine.chain.upstream_response_filter:
+        for call in self._chain.upstream_response_filter:
             replaced = call(exchange)
             if replaced is not None:
                 return self._replace(replaced)
-        for call in engine.chain.response_filter:
+        for call in self._chain.response_filter:
             replaced = call(exchange)
             if replaced is not None:
                 return self._replace(replaced)
@@ -268,7 +279,7 @@ class Forward:
         downstream.keep = self._session.may_keep(exchange)
         decoder = decoder_for(response.length, Reason.BAD_RESPONSE)
         body = ResponseBody(upstream, decoder, buffer, engine.timeouts.stream_idle_s)
-        downstream.relay(response, body, body_filters(engine.chain, exchange))
+        downstream.relay(response, body, body_filters(self._chain, exchange))
         upload = self._upload
         rest = decoder.rest or (buffer if not response.length else b"")
         return response.keep and not rest and (upload is None or upload.done)
@@ -287,9 +298,7 @@ class Forward:
         deadline = monotonic() + timeout_s
         while True:
             if buffer:
-                response = parse_response(
-                    buffer, exchange.request.method, engine.limits.head_bytes
-                )
+                response = parse_response(buffer, exchange.request.method, engine.limits.head_bytes)
                 if response is not None:
                     return response, buffer[response.end :]
             upstream.read_deadline = deadline
@@ -311,7 +320,9 @@ class Forward:
             return upload.error
         if buffer or self._exchange.first_byte:
             return EdgeError(Reason.BAD_RESPONSE, "closed in the middle of a head")
-        return EdgeError(Reason.UPSTREAM_CLOSED, "closed before it answered", retry=Retry.IF_IDEMPOTENT)
+        return EdgeError(
+            Reason.UPSTREAM_CLOSED, "closed before it answered", retry=Retry.IF_IDEMPOTENT
+        )
 
     def _switch(self, upstream: Connection, response: Response, buffer: bytes) -> None:
         """101: pass the head on and tunnel what follows. Nothing was tunnelled before."""
@@ -320,7 +331,7 @@ class Forward:
         if not exchange.request.upgrade or not response.upgrade:
             raise EdgeError(Reason.BAD_RESPONSE, "101 to a request without Upgrade")
         exchange.response = response
-        for call in self._engine.chain.response_filter:
+        for call in self._chain.response_filter:
             call(exchange)
         upgrade = upgrade_fields(response)
         head = b"HTTP/1.1 101 Switching Protocols" + response_block(response) + upgrade

@@ -22,6 +22,7 @@ from edge.errors import EdgeError, Reason
 from edge.message import Peer, Response
 from edge.phases import BUILTIN_FIRST, Phase, Verdict
 from edge.shared import SharedCounter, counter
+from edge.table.model import Route
 
 if TYPE_CHECKING:
     from edge.exchange import Exchange
@@ -44,6 +45,13 @@ class Hook:
 
     on_error: str = "fail"
     """"fail": a hook that raises is a 500 with reason `hook-error`. "continue": it is logged only."""
+
+    def applies_to(self, route: Route | None) -> bool:
+        """For the edge's own hooks: whether requests of that route (None: not known yet) need it.
+
+        A hook of the configuration is in every chain.
+        """
+        return True
 
     def early_request_filter(self, exchange: "Exchange") -> Verdict | None:
         """Before a route is chosen: bans, limits, answers that need no route."""
@@ -119,10 +127,7 @@ class Chain:
     response_body_filter: tuple[tuple[Hook, Call], ...]
     logging: tuple[Call, ...]
 
-    def __init__(
-        self, builtin: Sequence[Hook], hooks: Sequence[Hook], watch: "Watch | None" = None
-    ) -> None:
-        watch = watch or Watch()
+    def __init__(self, builtin: Sequence[Hook], hooks: Sequence[Hook], watch: "Watch") -> None:
         for phase in Phase:
             own = [getattr(hook, phase) for hook in builtin if phase in phases_of(hook)]
             theirs: list[Any] = [
@@ -133,6 +138,31 @@ class Chain:
                 theirs = list(zip(listening, theirs, strict=True))
             calls = [*own, *theirs] if phase in BUILTIN_FIRST else [*theirs, *own]
             setattr(self, phase.value, tuple(calls))
+
+
+class Chains:
+    """The chains of a worker: one for each combination of the edge's own hooks that routes need."""
+
+    def __init__(
+        self, builtin: Sequence[Hook], hooks: Sequence[Hook], watch: "Watch | None" = None
+    ) -> None:
+        self._builtin = builtin
+        self._hooks = hooks
+        self._watch = watch or Watch()
+        self._made: dict[tuple[Hook, ...], Chain] = {}
+        self.base = self._of(tuple(hook for hook in builtin if hook.applies_to(None)))
+
+    def of(self, route: Route) -> Chain:
+        """The chain for requests of that route."""
+        return self._of(tuple(hook for hook in self._builtin if hook.applies_to(route)))
+
+    # Private
+
+    def _of(self, builtin: tuple[Hook, ...]) -> Chain:
+        chain = self._made.get(builtin)
+        if chain is None:
+            chain = self._made[builtin] = Chain(builtin, self._hooks, self._watch)
+        return chain
 
 
 class Watch:

@@ -65,7 +65,7 @@ class Listener:
                 self._rest()
                 return
             try:
-                fd, address = self._sock._accept()
+                fd, address = self._sock._accept()  # type: ignore[attr-defined]  # spares the address objects
             except BlockingIOError:
                 break
             except OSError as error:

@@ -6,7 +6,6 @@ answer too many) never serves another client.
 """
 
 import errno
-from collections.abc import Callable
 
 import gevent.socket
 
@@ -41,28 +40,25 @@ class Pool:
         while waiting:
             connection = waiting.pop()
             if not connection.closed:
-                connection.on_readable = connection.pause
-                connection.on_expired = connection.close
+                connection.idle = False
                 return connection
         return None
 
     def put(self, address: str, connection: Connection) -> None:
         """Keep a connection whose answer was complete. Past the limit it is closed."""
-        waiting = self._idle.get(address)
-        if waiting is None:
-            waiting = self._idle[address] = []
+        waiting = self._idle.setdefault(address, [])
         if len(waiting) >= self.limit or connection.closed:
             connection.close()
             return
         connection.read_deadline = monotonic() + self.idle_s
-        connection.on_readable = connection.on_expired = _dropper(waiting, connection)
+        connection.idle = True
         connection.watch()
         waiting.append(connection)
 
     def connect(self, address: str, timeout_s: float) -> Connection:
         """A new connection. Raises `EdgeError`, always to be retried: nothing was sent."""
         try:
-            return dial(self._resolve(address, timeout_s), timeout_s, self._registry)
+            connection = dial(self._resolve(address, timeout_s), timeout_s, self._registry)
         except Expired:
             text = f"{address}: no answer for {timeout_s:g} s"
             raise EdgeError(Reason.CONNECT_TIMEOUT, text, retry=Retry.ALWAYS) from None
@@ -71,6 +67,8 @@ class Pool:
             reason = Reason.CONNECT_REFUSED if refused else Reason.CONNECT_FAILED
             text = f"{address}: {errno.errorcode.get(error.errno or 0, str(error))}"
             raise EdgeError(reason, text, retry=Retry.ALWAYS) from None
+        self._mind(address, connection)
+        return connection
 
     def close(self) -> None:
         """Close all that wait."""
@@ -103,11 +101,16 @@ class Pool:
         self._names[address] = (now + RESOLVE_S, resolved)
         return resolved
 
+    def _mind(self, address: str, connection: Connection) -> None:
+        """Drop it when something comes while it is idle: its end, or bytes that nobody asked for."""
+        waiting = self._idle.setdefault(address, [])
 
-def _dropper(waiting: list[Connection], connection: Connection) -> Callable[[], None]:
-    def drop() -> None:
-        connection.close()
-        if connection in waiting:
-            waiting.remove(connection)
+        def drop() -> None:
+            if not connection.idle:
+                connection.pause()
+                return
+            connection.close()
+            if connection in waiting:
+                waiting.remove(connection)
 
-    return drop
+        connection.on_readable = connection.on_expired = drop

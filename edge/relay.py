@@ -150,7 +150,6 @@ def body_filters(chain: Chain, exchange: Exchange) -> tuple[Filter, ...]:
     return tuple(call for hook, call in listening if not exchange.passes_body(hook))
 
 
-
 def _filtered(each: Filter, exchange: Exchange, data: bytes, end: bool) -> bytes:
     changed = each(exchange, data, end)
     if changed is None:

@@ -41,11 +41,14 @@ class Session:
     __slots__ = (
         "_address",
         "_buffer",
+        "_client",
         "_forward_fields",
         "_served",
         "_trusted",
         "_wants_proxy",
+        "_woken",
         "body",
+        "busy",
         "connection",
         "engine",
         "exchange",
@@ -59,15 +62,19 @@ class Session:
         self.connection = connection
         self.upstream: Connection | None = None
         self.body: RequestBody | None = None
+        self.busy = False  # a greenlet serves it
         self.gone = False
         self.is_upgraded = False
         self.exchange: Exchange | None = None  # the one under way
         self._buffer = b""
         self._served = 0
+        self._woken = False  # the socket has something that was not read yet
         self._wants_proxy = bool(engine.proxy_protocol) and is_within(
             address, engine.proxy_protocol
         )
         self._apply_address(address)
+        connection.on_readable = self._readable
+        connection.on_expired = self._expired
         engine.sessions += 1
         engine.live.add(self)
         self._park(engine.timeouts.head_s)
@@ -79,7 +86,7 @@ class Session:
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request of which nothing has come yet."""
-        return self.connection.on_readable == self._wake and not self._buffer
+        return not self.busy and not self._buffer
 
     @property
     def is_long_lived(self) -> bool:
@@ -125,8 +132,8 @@ class Session:
     def _next_request(self) -> Request | None:
         """The next request of the pipeline; None when the session is parked or closed."""
         engine = self.engine
-        connection = self.connection
         deadline = 0.0
+        data: bytes | None
         while True:
             buffer = self._buffer
             if buffer[:2] == b"\r\n":
@@ -138,22 +145,29 @@ class Session:
                     self._refuse(error)
                     return None
                 if request is not None:
-                    self._buffer = buffer[request.end :]
+                    self._buffer = self._buffer[request.end :]
                     return request
-            elif self._served and engine.draining:
-                self._finish()
-                return None
-            data = connection.read_now()
-            if data is None:
-                if not buffer:
-                    self._park(engine.timeouts.keep_alive_s)
-                    return None
                 deadline = deadline or monotonic() + engine.timeouts.head_s
                 data = self._read_more(deadline)
+            elif self._woken:
+                self._woken = False
+                data = self.connection.read_now()
+                if data is None:
+                    continue
+            else:
+                self._rest()
+                return None
             if not data:
                 self._finish()
                 return None
             self._buffer += data
+
+    def _rest(self) -> None:
+        """Nothing more of the pipeline is here: park, or close when draining."""
+        if self._served and self.engine.draining:
+            self._finish()
+        else:
+            self._park(self.engine.timeouts.keep_alive_s)
 
     def _read_more(self, deadline: float) -> bytes:
         """More of a head that has begun; 408 when it takes too long."""
@@ -190,10 +204,11 @@ class Session:
         """Answer one request; whether the connection can take another."""
         engine = self.engine
         connection = self.connection
-        exchange = Exchange(engine.new_id(), request, self._client_of(request), monotonic())
+        exchange = Exchange(
+            engine.new_id(), request, self._client_of(request), monotonic(), engine.base
+        )
         downstream = Downstream(connection, exchange, engine.timeouts.write_idle_s, engine.via)
         self.exchange = exchange
-        connection.on_readable = self._early_bytes
         self._served += 1
         engine.exchanges += 1
         if request.length:
@@ -208,17 +223,26 @@ class Session:
         return self._settle(exchange, downstream)
 
     def _run_phases(self, exchange: Exchange, downstream: Downstream) -> None:
-        chain = self.engine.chain
-        for call in chain.early_request_filter:
+        for call in exchange.chain.early_request_filter:
             verdict = call(exchange)
             if verdict is not None and self._apply_verdict(exchange, downstream, verdict):
                 return
-        for call in chain.request_filter:
-            verdict = call(exchange)
+        self._plan(exchange)
+        position = 0
+        while position < len(exchange.chain.request_filter):
+            verdict = exchange.chain.request_filter[position](exchange)
+            position += 1
             if verdict is not None and self._apply_verdict(exchange, downstream, verdict):
                 return
-        self._limit_body(exchange)
+        if self.body is not None:
+            self._limit_body(exchange)
         Forward(self, exchange, downstream).run()
+
+    def _plan(self, exchange: Exchange) -> None:
+        """Go on with the chain of the exchange's route: the user's hooks are the same in all."""
+        if exchange.route is not None:
+            exchange.plan = plan = self.engine.plan_of(exchange.route)
+            exchange.chain = plan.chain
 
     def _limit_body(self, exchange: Exchange) -> None:
         route = exchange.route
@@ -239,6 +263,7 @@ class Session:
             exchange.route = self.engine.table.find(verdict.host, verdict.path)
             if exchange.route is None:
                 raise EdgeError(Reason.NO_ROUTE, f"rerouted to {verdict.host}{verdict.path}")
+            self._plan(exchange)
             return False
         if isinstance(verdict, Abort):
             raise EdgeError(Reason.HOOK_ABORT, verdict.detail)
@@ -248,7 +273,7 @@ class Session:
         self, exchange: Exchange, response: Response, downstream: Downstream, *, filtered: bool
     ) -> None:
         """Send an answer of the edge's own; `filtered` lets the response filters see it."""
-        chain = self.engine.chain
+        chain = exchange.chain
         exchange.response = response
         if filtered:
             for call in chain.response_filter:
@@ -276,7 +301,7 @@ class Session:
 
     def _error_response(self, exchange: Exchange, error: EdgeError) -> Response:
         try:
-            for call in self.engine.chain.fail_to_proxy:
+            for call in exchange.chain.fail_to_proxy:
                 response = call(exchange, error)
                 if response is not None:
                     return response  # type: ignore[no-any-return]
@@ -320,10 +345,10 @@ class Session:
             first = exchange.first_byte - exchange.sent_upstream
             counters.observe(cells, counters.FIRST_BYTE_BUCKETS, first)
         try:
-            for call in engine.chain.logging:
+            for call in exchange.chain.logging:
                 call(exchange)
         except EdgeError:
-            pass  # noqa: S110  counted and logged where it was raised; the answer is out
+            pass
         if engine.access_log.enabled:
             engine.access_log.write(exchange)
 
@@ -375,15 +400,14 @@ class Session:
 
     def _apply_address(self, address: str) -> None:
         self._address = address
+        self._client = Client(address)
         self._trusted = bool(self.engine.trusted) and is_within(address, self.engine.trusted)
         encoded = address.encode("ascii")
-        self._forward_fields = (
-            b"\r\nX-Forwarded-For: " + encoded + b"\r\nX-Real-IP: " + encoded
-        )
+        self._forward_fields = b"\r\nX-Forwarded-For: " + encoded + b"\r\nX-Real-IP: " + encoded
 
     def _client_of(self, request: Request) -> Client:
         if not self._trusted:
-            return Client(self._address)
+            return self._client
         chain = request.forwarded.get(b"x-forwarded-for", b"")
         address = self._address
         if chain:
@@ -427,18 +451,25 @@ class Session:
 
     def _park(self, idle_s: float) -> None:
         """Give the greenlet back and wait for the first byte of a request."""
+        self.busy = False
         connection = self.connection
         connection.read_deadline = monotonic() + idle_s
-        connection.on_readable = self._wake
-        connection.on_expired = self._finish
         connection.watch()
 
-    def _wake(self) -> None:
-        self.connection.on_readable = self.connection.pause
-        self.engine.runners.run(self.serve)
+    def _readable(self) -> None:
+        """Bytes, or the end, while nobody waits for them; called from the loop."""
+        if self.busy:
+            self._early_bytes()
+        else:
+            self.busy = self._woken = True
+            self.engine.runners.run(self.serve)
+
+    def _expired(self) -> None:
+        if not self.busy:
+            self._finish()
 
     def _early_bytes(self) -> None:
-        """The client sent or closed while its request is under way; called from the loop."""
+        """The client sent or closed while its request is under way."""
         connection = self.connection
         connection.pause()
         if not connection.has_ended():
@@ -451,11 +482,9 @@ class Session:
 
     def _refuse(self, error: EdgeError) -> None:
         """Answer a head that cannot be a request, and close. Nothing went upstream."""
-        exchange = Exchange(self.engine.new_id(), Request(), Client(self._address), monotonic())
         engine = self.engine
-        downstream = Downstream(
-            self.connection, exchange, engine.timeouts.write_idle_s, engine.via
-        )
+        exchange = Exchange(engine.new_id(), Request(), self._client, monotonic(), engine.base)
+        downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, engine.via)
         engine.exchanges += 1
         try:
             self._fail(exchange, downstream, error)
@@ -471,7 +500,6 @@ class Session:
         connection = self.connection
         connection.interrupt(Gone("answered"))
         connection.finish_writing()
-        connection.on_readable = connection.pause
         deadline = monotonic() + LINGER_S
         left = LINGER_BYTES
         try:
@@ -482,7 +510,7 @@ class Session:
                     break
                 left -= len(data)
         except (Gone, Expired):
-            pass  # noqa: S110  either way it is over
+            pass
 
     def _finish(self) -> None:
         self.connection.close()

@@ -19,10 +19,10 @@ from gevent import monkey  # noqa: TID251  the worker is one of the two that pat
 
 from edge.access_log import FLUSH_S, AccessLog
 from edge.builtin.balance import Balance
-from edge.builtin.route import Router
+from edge.builtin.route import FieldRules, OwnAnswer, Router
 from edge.connection import monotonic
 from edge.engine import Engine
-from edge.hooks import Chain, Hook, HookLoadError, Watch, load
+from edge.hooks import Chains, Hook, HookLoadError, Watch, load
 from edge.listener import Listener
 from edge.setup import WorkerSetup
 from edge.shared import names
@@ -80,10 +80,10 @@ class Worker:
         self._wait_for_table()
         table = self._reader.read()
         self.router = Router(table)
-        builtin: list[Hook] = [self.router, Balance()]
+        builtin: list[Hook] = [self.router, OwnAnswer(), FieldRules(), Balance()]
         self.engine = Engine(
             table,
-            Chain(builtin, hooks, self._watch),
+            Chains(builtin, hooks, self._watch),
             AccessLog(setup.options.access_log, cells),
             cells,
         )

@@ -17,7 +17,7 @@ MAX_TRAILER_BYTES: Final = 8192
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?")
 _TRAILER = re.compile(
-    rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+)++"
+    rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+)+"
 )  # each with its CRLF before it
 _FORBIDDEN_TRAILERS: Final = frozenset(
     b"transfer-encoding content-length host connection keep-alive te trailer upgrade "

@@ -21,14 +21,15 @@ _PLAIN = rb"[!#$%&'*+\-^`|~0-9A-Za-z]"  # a field name without "_" and "."
 _VALUE = rb"[\t\x20-\x7e\x80-\xff]"
 _LINE = rb"(" + _TOKEN + rb"{1,32}+) ([\x21\x22\x24-\x7e]++) HTTP/1\.([01])"
 
+# Possessive quantifiers stand on single sets only: Python before 3.11.5 gets others wrong.
 # The groups: method, target, minor version. Fields keep the CRLF before them.
-_REQUEST: Final = re.compile(_LINE + rb"(?:\r\n" + _PLAIN + rb"++:" + _VALUE + rb"*+)*+\r\n\r\n")
+_REQUEST: Final = re.compile(_LINE + rb"(?:\r\n" + _PLAIN + rb"++:" + _VALUE + rb"*+)*\r\n\r\n")
 _REQUEST_WIDE: Final = re.compile(
-    _LINE + rb"(?:\r\n" + _TOKEN + rb"++:" + _VALUE + rb"*+)*+\r\n\r\n"
+    _LINE + rb"(?:\r\n" + _TOKEN + rb"++:" + _VALUE + rb"*+)*\r\n\r\n"
 )
 _RESPONSE: Final = re.compile(
     rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: (" + _VALUE + rb"*+))?"
-    rb"(?:\r\n" + _TOKEN + rb"++:" + _VALUE + rb"*+)*+\r\n\r\n"
+    rb"(?:\r\n" + _TOKEN + rb"++:" + _VALUE + rb"*+)*\r\n\r\n"
 )
 
 # On a lower-cased block: the fields that the edge must understand, or must not pass on.
@@ -367,8 +368,11 @@ def _apply_response_framing(response: Response, method: str) -> None:
 
 
 def _apply_options(response: Response, low: bytes, options: bytes) -> None:
-    if not options:
-        response.keep = response.minor == 1
+    if not options or options == b"keep-alive":
+        response.keep = response.minor == 1 or bool(options)
+        return
+    if options == b"close":
+        response.keep = False
         return
     names = {option.strip(b" \t") for option in options.split(b",")}
     response.keep = b"close" not in names and (response.minor == 1 or b"keep-alive" in names)
