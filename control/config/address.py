@@ -1,0 +1,119 @@
+"""Addresses as people write them: where edged listens, and where peers are."""
+
+import ipaddress
+import re
+from typing import Final
+
+UNIX_PATH_BYTES: Final = 107
+"""The longest path of a unix socket that Linux takes."""
+
+
+def parse_listener(text: str) -> str:
+    """The canonical form of ":80", "0.0.0.0:80", "[::]:80"; raises `ValueError`.
+
+    ":80" stays as it is: what it stands for depends on the machine, see `resolve`.
+    """
+    _refuse_scheme(text)
+    if text.isdigit():
+        raise ValueError(f'"{text}" is a port only: write ":{text}"')
+    host, port = _split(text, "127.0.0.1:8080")
+    if host in ("", "*"):
+        return f":{port}"
+    try:
+        return f"{_literal(host)}:{port}"
+    except ValueError:
+        hint = f' such as "127.0.0.1:{port}"' if host == "localhost" else f' or ":{port}" for all'
+        raise ValueError(f'"{text}" names a host: a listener needs an IP address{hint}') from None
+
+
+def parse_peer(text: str) -> str:
+    """The canonical form of "IP:port", "[v6]:port", "name:port", "unix:/path"; or `ValueError`.
+
+    A relative unix path stays relative, see `resolve`.
+    """
+    if text.startswith("unix:"):
+        return f"unix:{_unix_path(text)}"
+    _refuse_scheme(text)
+    if text.isdigit() or text.startswith(":"):
+        raise ValueError(f'"{text}" has no host: write "127.0.0.1:{text.lstrip(":")}"')
+    host, port = _split(text, "127.0.0.1:9000")
+    try:
+        return f"{_literal(host)}:{port}"
+    except ValueError:
+        if not _NAME.fullmatch(host) or host.rsplit(".", 1)[-1].isdigit():
+            raise ValueError(f'"{host}" in "{text}" is no IP address and no host name') from None
+    return f"{host.lower()}:{port}"
+
+
+def parse_network(text: str) -> str:
+    """The canonical form of an address or a CIDR block; raises `ValueError`."""
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        meant = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f'"{text}" is no network: write "10.0.0.0/8", "fd00::/8" or one address'
+        ) from None
+    raise ValueError(f'"{text}" has bits set behind its prefix: write "{meant}"')
+
+
+def parse_authority(text: str) -> str:
+    """A `host` or `host:port` that may stand in a Host field; raises `ValueError`."""
+    _refuse_scheme(text)
+    if not _AUTHORITY.fullmatch(text):
+        raise ValueError(f'"{text}" is no host: write "app.internal" or "app.internal:8080"')
+    return text.lower()
+
+
+# Private
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_LABEL: Final = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
+_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_AUTHORITY: Final = re.compile(
+    rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{{0,4}})?"
+)
+
+
+def _refuse_scheme(text: str) -> None:
+    if (match := _SCHEME.fullmatch(text)) is None:
+        return
+    rest = match[2].split("/", 1)[0]
+    raise ValueError(
+        f'"{text}" is a URL: drop the scheme and write "{rest}"'
+        if rest
+        else f'"{text}" is a URL: write "127.0.0.1:9000" or "unix:/path"'
+    )
+
+
+def _split(text: str, example: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if colon and ":" in host and not host.startswith("["):
+        raise ValueError(f'"{text}" is ambiguous: an IPv6 address goes in brackets, "[::1]:8080"')
+    if not colon or host.startswith("[") != host.endswith("]"):
+        raise ValueError(f'"{text}" has no port: write it like "{example}"')
+    if "/" in port:
+        raise ValueError(f'"{text}" has a path: an address is host and port, like "{example}"')
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise ValueError(f'"{text}" has a bad port: ports are 1 to 65535')
+    return host, int(port)
+
+
+def _literal(host: str) -> str:
+    if host.startswith("["):
+        return f"[{ipaddress.IPv6Address(host[1:-1])}]"
+    return str(ipaddress.IPv4Address(host))
+
+
+def _unix_path(text: str) -> str:
+    path = text.removeprefix("unix:")
+    if path.startswith("//"):
+        path = "/" + path.lstrip("/")
+    if not path or "\0" in path:
+        raise ValueError(f'"{text}" has no path: write "unix:/run/app.sock"')
+    if len(path.encode()) > UNIX_PATH_BYTES:
+        raise ValueError(f'"{text}" is too long: a socket path has at most {UNIX_PATH_BYTES} bytes')
+    return path

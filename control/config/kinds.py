@@ -1,0 +1,242 @@
+"""The kinds of values that settings have: how each is called, read and shown.
+
+A kind reads one value from TOML into what the rest of edged uses, or raises `ValueError` with a
+message that says what to write instead. What needs the machine (does that file exist?) is for
+`check`, what needs the folder of the file is for `resolve`.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from control.config import address, units
+from control.config.units import toml_type
+from edge.headers import RESERVED, TOKEN
+from edge.table.match import canonical
+
+REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
+BALANCES: Final = ("round_robin",)
+PLACES: Final = ("host", "path", "query", "uri")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of value."""
+
+    name: str
+    example: str  # as TOML
+    read: Callable[[object], Any]
+    show: Callable[[Any], str]  # as TOML, for the reference
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`: did you mean "x"?` when a known word is near, else nothing."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f': did you mean "{match[0]}"?' if match else ""
+
+
+def read_name(name: str) -> str:
+    """A header field's name that a route may set or remove; raises `ValueError`."""
+    if _NAME.fullmatch(name) is None:
+        raise ValueError(f"{_quote(name)} is no header name")
+    if name.lower() in RESERVED:
+        raise ValueError(f'"{name}" frames messages: only edged itself writes and removes it')
+    return name
+
+
+def read_field_value(value: object) -> str:
+    """A header field's value; raises `ValueError`."""
+    text = _text(value, "no-store")
+    if _CONTROL.search(text):
+        raise ValueError(f"{_quote(text)} holds a control character (CR, LF, NUL …)")
+    if _VALUE.fullmatch(text) is None:
+        raise ValueError(f"{_quote(text)} holds characters that a header cannot carry")
+    return text.strip(" \t")
+
+
+# Private
+
+_NAME: Final = re.compile(TOKEN)
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_TARGET: Final = re.compile(r"[!-~]+")
+_PATH: Final = re.compile(r"/(?:[!$-;=@-\[\]_a-z|~]|%[0-9A-Fa-f]{2})*")
+_MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?")
+_PLACE: Final = re.compile(r"\{([^{}]*)\}")
+
+
+def _quote(text: str) -> str:
+    return '"' + text.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
+
+
+def _text(value: object, example: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f'must be a string such as "{example}", not {toml_type(value)}')
+    return value
+
+
+def _reader(example: str, read: Callable[[str], str]) -> Callable[[object], str]:
+    return lambda value: read(_text(value, example))
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, not {toml_type(value)}")
+    return value
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f"must be an integer, not {toml_type(value)}")
+    return value
+
+
+def _workers(value: object) -> int:
+    """A number; 0 stands for "auto"."""
+    if value == "auto":
+        return 0
+    if isinstance(value, str):
+        raise ValueError(f'"{value}" is no number of workers: write "auto" or an integer')
+    count = _count(value)
+    if count < 1:
+        raise ValueError(f'{count} is too few: write "auto" or at least 1')
+    return count
+
+
+def _path(text: str) -> str:
+    if not text:
+        raise ValueError("is empty: name a file or folder")
+    return _optional_path(text)
+
+
+def _optional_path(text: str) -> str:
+    if "\0" in text:
+        raise ValueError(f"{_quote(text)} holds a NUL character")
+    return text
+
+
+def _hook(text: str) -> str:
+    if text.endswith(".py") and "\0" not in text:
+        return text
+    if not _MODULE.fullmatch(text):
+        raise ValueError(f'{_quote(text)} is neither a file ending in ".py" nor a module name')
+    return text
+
+
+def _account(text: str) -> str:
+    if not _ACCOUNT.fullmatch(text):
+        raise ValueError(f"{_quote(text)} is no user or group name")
+    return text
+
+
+def _balance(text: str) -> str:
+    if text not in BALANCES:
+        raise ValueError(f"{_quote(text)} is no way to balance: use {_listed(BALANCES)}")
+    return text
+
+
+def _pattern(text: str) -> str:
+    if "://" in text:
+        rest = text.split("://", 1)[1]
+        raise ValueError(f'"{text}" is a URL: drop the scheme and write "{rest}"')
+    form: str = canonical(text)
+    return form
+
+
+def _target(text: str) -> str:
+    if not _TARGET.fullmatch(text):
+        raise ValueError(f"{_quote(text)} is no URL: spaces and non-ASCII are written as %XX")
+    for place in _PLACE.findall(text):
+        if place not in PLACES:
+            known = ", ".join(f"{{{name}}}" for name in PLACES)
+            raise ValueError(f"{_quote(text)} has the unknown place {{{place}}}: use {known}")
+    if not text.startswith(("http://", "https://", "/", "{uri}", "{path}")):
+        raise ValueError(f'{_quote(text)} must begin with "https://", "http://" or "/"')
+    return text
+
+
+def _redirect_status(value: object) -> int:
+    status = _count(value)
+    if status not in REDIRECT_STATUSES:
+        listed = ", ".join(map(str, REDIRECT_STATUSES))
+        raise ValueError(f"{status} is no redirect: use one of {listed}")
+    return status
+
+
+def _prefix(text: str) -> str:
+    if not _PATH.fullmatch(text):
+        raise ValueError(f'{_quote(text)} is no path: write it like "/api"')
+    return text
+
+
+def _expression(text: str) -> str:
+    if not text:
+        raise ValueError('is empty: write a regular expression such as "^/old/(.*)"')
+    try:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"{_quote(text)} is no regular expression: {error}") from None
+    return text
+
+
+def _listed(words: Iterable[str]) -> str:
+    return " or ".join(f'"{word}"' for word in words)
+
+
+def _as_string(value: object) -> str:
+    return f'"{value}"'
+
+
+def _textual(name: str, example: str, read: Callable[[str], str]) -> Kind:
+    return Kind(name=name, example=f'"{example}"', read=_reader(example, read), show=_as_string)
+
+
+# Kinds that are no text
+
+FLAG: Final = Kind(
+    name="boolean", example="true", read=_flag, show=lambda value: str(value).lower()
+)
+COUNT: Final = Kind(name="integer", example="10", read=_count, show=str)
+DURATION: Final = Kind(
+    name="duration",
+    example='"15s"',
+    read=units.parse_duration,
+    show=lambda value: f'"{units.show_duration(value)}"' if value else "0",
+)
+SIZE: Final = Kind(
+    name="size",
+    example='"16KiB"',
+    read=units.parse_size,
+    show=lambda value: f'"{units.show_size(value)}"' if value else "0",
+)
+WORKERS: Final = Kind(
+    name='integer or "auto"',
+    example='"auto"',
+    read=_workers,
+    show=lambda value: str(value or '"auto"'),
+)
+REDIRECT_STATUS: Final = Kind(name="status", example="308", read=_redirect_status, show=str)
+FIELD_VALUE: Final = Kind(
+    name="header value", example='"no-store"', read=read_field_value, show=_as_string
+)
+
+# Kinds that are text
+
+TEXT: Final = _textual("string", "text", str)
+LISTENER: Final = _textual("address", ":8080", address.parse_listener)
+PEER: Final = _textual("peer", "127.0.0.1:9000", address.parse_peer)
+NETWORK: Final = _textual("network", "10.0.0.0/8", address.parse_network)
+AUTHORITY: Final = _textual("host", "app.internal", address.parse_authority)
+PATH: Final = _textual("path", "run", _path)
+OPTIONAL_PATH: Final = _textual("path", "run/access.log", _optional_path)
+HOOK: Final = _textual("file or module", "hooks.py", _hook)
+ACCOUNT: Final = _textual("name", "edged", _account)
+PATTERN: Final = _textual("pattern", "example.com/api/*", _pattern)
+BALANCE: Final = _textual("choice", "round_robin", _balance)
+TARGET: Final = _textual("URL", "https://www.example.com{uri}", _target)
+PREFIX: Final = _textual("path", "/api", _prefix)
+EXPRESSION: Final = _textual("regular expression", "^/old/(.*)", _expression)
+FIELD_NAME: Final = _textual("header name", "Server", read_name)

@@ -1,0 +1,75 @@
+"""What the settings of one `[[route]]` must agree on."""
+
+import re
+from typing import Any, Final
+
+from control.config import schema
+from control.config.positions import Node, inside, line_of
+from control.config.problem import Report
+
+ANSWERS: Final = ("upstreams", "redirect", "respond")
+BODILESS: Final = (204, 205, 304)
+RESPOND_BODY_BYTES: Final = 1 << 20
+
+
+def check_route(raw: dict[str, Any], values: dict[str, Any], place: Node, report: Report) -> None:
+    """Check a route whose single values were read into `values` (refused ones are missing)."""
+    written = [key for key in ANSWERS if key in raw]
+    if not written:
+        report.add(line_of(place), "route", "has none of upstreams, redirect and respond")
+    elif len(written) > 1:
+        message = f"has {' and '.join(written)}: a route has just one of them"
+        report.add(line_of(inside(place, written[1])), "route", message)
+    elif written[0] != "upstreams":
+        _check_useless(raw, place, report, written[0])
+    for key in ("match", "upstreams"):
+        if values.get(key) == ():
+            report.add(line_of(inside(place, key)), f"route.{key}", "is empty: name at least one")
+    _check_rewrite(values.get("rewrite", {}), inside(place, "rewrite"), report)
+    _check_respond(values.get("respond", {}), inside(place, "respond"), report)
+    _check_host_field(values, place, report)
+
+
+# Private
+
+
+def _check_useless(raw: dict[str, Any], place: Node, report: Report, answer: str) -> None:
+    for setting in schema.ROUTE.settings:
+        if setting.needs_upstreams and setting.key in raw:
+            line = line_of(inside(place, setting.key))
+            message = f'means nothing on a route with "{answer}": nothing goes upstream'
+            report.add(line, f"route.{setting.key}", message)
+
+
+def _check_rewrite(values: dict[str, Any], place: Node, report: Report) -> None:
+    if "pattern" not in values or "to" not in values:
+        return
+    # Always matches, with the same groups: the newline ends a comment of a verbose pattern.
+    match = re.compile(values["pattern"] + "\n|").match("")
+    assert match is not None
+    try:
+        match.expand(values["to"])
+    except (re.error, IndexError) as error:
+        message = f'"{values["to"]}" does not fit the pattern: {error}'
+        report.add(line_of(inside(place, "to")), "route.rewrite.to", message)
+
+
+def _check_respond(values: dict[str, Any], place: Node, report: Report) -> None:
+    body = values.get("body", "")
+    if values.get("status") in BODILESS and body:
+        message = f"an answer with status {values['status']} has no body: leave it out"
+        report.add(line_of(inside(place, "body")), "route.respond.body", message)
+    size = len(body.encode("utf-8", "surrogatepass"))
+    if size > RESPOND_BODY_BYTES:
+        message = f"has {size} bytes: at most 1MiB, serve larger ones from an upstream"
+        report.add(line_of(inside(place, "body")), "route.respond.body", message)
+
+
+def _check_host_field(values: dict[str, Any], place: Node, report: Report) -> None:
+    rules = values.get("request_headers", {})
+    here = inside(place, "request_headers")
+    names = [name for name, _ in rules.get("set", ())]
+    for key, found in (("set", names), ("remove", rules.get("remove", ()))):
+        if "host" in [name.lower() for name in found if name]:
+            message = 'the Host that goes upstream is set by "upstream_host"'
+            report.add(line_of(inside(here, key)), f"route.request_headers.{key}", message)
