@@ -6,6 +6,7 @@ as long as nothing came back and the body, if any, is still in memory.
 
 from typing import TYPE_CHECKING, Final
 
+from edge.answer import answer
 from edge.body import ResponseBody
 from edge.connection import READ_BYTES, Connection, Expired, Gone, monotonic
 from edge.errors import EdgeError, Reason, Retry
@@ -223,7 +224,7 @@ class Forward:
         request = exchange.request
         route = exchange.route
         target = request.target
-        fields = self._session.upstream_fields(exchange)
+        fields = self._session.forwarding.upstream_fields(exchange)
         if route is not None:
             if route.path is not None:
                 target = upstream_path(route.path, target)
@@ -286,7 +287,7 @@ class Forward:
 
     def _replace(self, response: Response) -> bool:
         """A hook answers instead of the peer, whose connection cannot be used again."""
-        self._session.answer(self._exchange, response, self._downstream, filtered=True)
+        answer(self._session, self._exchange, self._downstream, response)
         return False
 
     def _read_head(self, upstream: Connection, buffer: bytes) -> tuple[Response, bytes]:

@@ -13,16 +13,14 @@ from edge.connection import Connection, Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
-from edge.forward import Forward
+from edge.forwarding import Forwarding
 from edge.http1.framing import decoder_for
-from edge.http1.parse import drops_of, parse_request
-from edge.message import Client, Request, Response
-from edge.pages import page
-from edge.phases import Abort, Reroute, Verdict
+from edge.http1.parse import parse_request
+from edge.message import Request
 from edge.proxy_protocol import NeedMore, parse_proxy
-from edge.relay import Downstream, body_filters
-from edge.rewrite import client_of, is_within, without
-from edge.shared import counters
+from edge.relay import Downstream
+from edge.rewrite import is_within
+from edge.walk import refuse, walk
 
 log = logging.getLogger("edge.session")
 
@@ -39,12 +37,8 @@ class Session:
     """One client's connection."""
 
     __slots__ = (
-        "_address",
         "_buffer",
-        "_client",
-        "_forward_fields",
         "_served",
-        "_trusted",
         "_wants_proxy",
         "_woken",
         "body",
@@ -52,6 +46,7 @@ class Session:
         "connection",
         "engine",
         "exchange",
+        "forwarding",
         "gone",
         "is_upgraded",
         "upstream",
@@ -72,7 +67,7 @@ class Session:
         self._wants_proxy = bool(engine.proxy_protocol) and is_within(
             address, engine.proxy_protocol
         )
-        self._apply_address(address)
+        self.forwarding = Forwarding(address, engine.trusted, engine.via)
         connection.on_readable = self._readable
         connection.on_expired = self._expired
         engine.sessions += 1
@@ -81,7 +76,7 @@ class Session:
 
     def __repr__(self) -> str:
         state = "closed" if self.connection.closed else "idle" if self.is_idle else "busy"
-        return f"<Session {state} {self._address} served={self._served}>"
+        return f"<Session {state} {self.forwarding.address} served={self._served}>"
 
     @property
     def is_idle(self) -> bool:
@@ -195,7 +190,7 @@ class Session:
             return b""
         self._wants_proxy = False
         if address:
-            self._apply_address(address)
+            self.forwarding = Forwarding(address, self.engine.trusted, self.engine.via)
         return self._buffer
 
     # One exchange
@@ -203,121 +198,20 @@ class Session:
     def _exchange(self, request: Request) -> bool:
         """Answer one request; whether the connection can take another."""
         engine = self.engine
-        connection = self.connection
-        exchange = Exchange(
-            engine.new_id(), request, self._client_of(request), monotonic(), engine.base
+        forwarding = self.forwarding
+        self.exchange = exchange = Exchange(
+            forwarding.id_of(request) or engine.new_id(),
+            request,
+            forwarding.client_of(request),
+            monotonic(),
+            engine.base,
         )
-        downstream = Downstream(connection, exchange, engine.timeouts.write_idle_s, engine.via)
-        self.exchange = exchange
+        downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, engine.via)
         self._served += 1
-        engine.exchanges += 1
         if request.length:
             self._attach_body(exchange, downstream)
-        try:
-            self._run_phases(exchange, downstream)
-        except EdgeError as error:
-            self._fail(exchange, downstream, error)
-        finally:
-            engine.exchanges -= 1
-            self._log(exchange)
+        walk(self, exchange, downstream)
         return self._settle(exchange, downstream)
-
-    def _run_phases(self, exchange: Exchange, downstream: Downstream) -> None:
-        for call in exchange.chain.early_request_filter:
-            verdict = call(exchange)
-            if verdict is not None and self._apply_verdict(exchange, downstream, verdict):
-                return
-        self._plan(exchange)
-        position = 0
-        while position < len(exchange.chain.request_filter):
-            verdict = exchange.chain.request_filter[position](exchange)
-            position += 1
-            if verdict is not None and self._apply_verdict(exchange, downstream, verdict):
-                return
-        if self.body is not None:
-            self._limit_body(exchange)
-        Forward(self, exchange, downstream).run()
-
-    def _plan(self, exchange: Exchange) -> None:
-        """Go on with the chain of the exchange's route: the user's hooks are the same in all."""
-        if exchange.route is not None:
-            exchange.plan = plan = self.engine.plan_of(exchange.route)
-            exchange.chain = plan.chain
-
-    def _limit_body(self, exchange: Exchange) -> None:
-        route = exchange.route
-        limit = self.engine.limits.body_bytes
-        if route is not None and route.body_bytes >= 0:
-            limit = route.body_bytes
-        if limit and self.body is not None:
-            self.body.limit_bytes = limit
-            if exchange.request.length > limit:
-                raise EdgeError(Reason.BODY_TOO_LARGE, f"{exchange.request.length} bytes")
-
-    def _apply_verdict(self, exchange: Exchange, downstream: Downstream, verdict: Verdict) -> bool:
-        """Do what a hook said; whether the exchange is answered by it."""
-        if isinstance(verdict, Response):
-            self.answer(exchange, verdict, downstream, filtered=True)
-            return True
-        if isinstance(verdict, Reroute):
-            exchange.route = self.engine.table.find(verdict.host, verdict.path)
-            if exchange.route is None:
-                raise EdgeError(Reason.NO_ROUTE, f"rerouted to {verdict.host}{verdict.path}")
-            self._plan(exchange)
-            return False
-        if isinstance(verdict, Abort):
-            raise EdgeError(Reason.HOOK_ABORT, verdict.detail)
-        raise EdgeError(Reason.HOOK_ERROR, f"a hook returned {type(verdict).__name__}")
-
-    def answer(
-        self, exchange: Exchange, response: Response, downstream: Downstream, *, filtered: bool
-    ) -> None:
-        """Send an answer of the edge's own; `filtered` lets the response filters see it."""
-        chain = exchange.chain
-        exchange.response = response
-        if filtered:
-            for call in chain.response_filter:
-                response = exchange.response = call(exchange) or response
-        body = self.body
-        if body is not None and 0 < exchange.request.length <= len(body.first):
-            body.read()  # nobody asked for it, but it is all there
-        downstream.keep = self.may_keep(exchange)
-        downstream.answer(response, body_filters(chain, exchange) if filtered else ())
-
-    def _fail(self, exchange: Exchange, downstream: Downstream, error: EdgeError) -> None:
-        """Answer an error, or cut the connection where an answer has begun."""
-        exchange.reason = error.reason.value
-        self.engine.cells[counters.REASON_INDEX[error.reason]] += 1
-        if error.detail and error.reason not in _QUIET:
-            log.info("%s %s: %s", exchange.id, error.reason.value, error.detail)
-        if self.gone or downstream.started or error.reason in _UNANSWERED:
-            self._cut(exchange, downstream, error)
-            return
-        response = self._error_response(exchange, error)
-        try:
-            self.answer(exchange, response, downstream, filtered=False)
-        except EdgeError as second:
-            self._cut(exchange, downstream, second)
-
-    def _error_response(self, exchange: Exchange, error: EdgeError) -> Response:
-        try:
-            for call in exchange.chain.fail_to_proxy:
-                response = call(exchange, error)
-                if response is not None:
-                    return response  # type: ignore[no-any-return]
-        except EdgeError as second:
-            error = second
-        return page(error, exchange.id)
-
-    def _cut(self, exchange: Exchange, downstream: Downstream, error: EdgeError) -> None:
-        """A cut answer must not look whole: reset. A client that is gone only loses its socket."""
-        if not exchange.status:
-            exchange.status = 499 if error.reason in _UNANSWERED else 0
-        downstream.keep = False
-        if downstream.started:
-            self.connection.reset()
-        else:
-            self.connection.close()
 
     def _settle(self, exchange: Exchange, downstream: Downstream) -> bool:
         """After the answer: whether the rest of the request was read and another may follow."""
@@ -330,27 +224,6 @@ class Session:
                 return False
             self._buffer = body.rest
         return downstream.keep
-
-    def _log(self, exchange: Exchange) -> None:
-        engine = self.engine
-        exchange.ended = now = monotonic()
-        status = exchange.status
-        cells = engine.cells
-        cells[counters.STATUS_BASE + (status // 100 if status != 499 else 4)] += 1
-        cells[counters.SENT_BYTES] += exchange.sent_bytes
-        if exchange.received_bytes:
-            cells[counters.RECEIVED_BYTES] += exchange.received_bytes
-        counters.observe(cells, counters.EXCHANGE_BUCKETS, now - exchange.started)
-        if exchange.first_byte:
-            first = exchange.first_byte - exchange.sent_upstream
-            counters.observe(cells, counters.FIRST_BYTE_BUCKETS, first)
-        try:
-            for call in exchange.chain.logging:
-                call(exchange)
-        except EdgeError:
-            pass
-        if engine.access_log.enabled:
-            engine.access_log.write(exchange)
 
     # The request's body
 
@@ -396,57 +269,6 @@ class Session:
             return False
         return self.body is None or self.body.done
 
-    # Who the client is
-
-    def _apply_address(self, address: str) -> None:
-        self._address = address
-        self._client = Client(address)
-        self._trusted = bool(self.engine.trusted) and is_within(address, self.engine.trusted)
-        encoded = address.encode("ascii")
-        self._forward_fields = b"\r\nX-Forwarded-For: " + encoded + b"\r\nX-Real-IP: " + encoded
-
-    def _client_of(self, request: Request) -> Client:
-        if not self._trusted:
-            return self._client
-        chain = request.forwarded.get(b"x-forwarded-for", b"")
-        address = self._address
-        if chain:
-            address = client_of(address, chain, self.engine.trusted)
-        return Client(address, trusted=True)
-
-    def upstream_fields(self, exchange: Exchange) -> bytes:
-        """The fields that go upstream: the client's, without hop-by-hop, with the edge's own."""
-        request = exchange.request
-        if request.fields_changed:
-            block = request.headers.render()
-            block = without(block, drops_of(block))
-        else:
-            block = without(request.block, request.drops)
-        if not request.minor and b"\r\nhost:" not in block.lower():
-            host = request.authority or (exchange.peer.address.encode() if exchange.peer else b"")
-            block = b"\r\nHost: " + host + block
-        id_ = exchange.id.encode("ascii")
-        if self._trusted:
-            return block + self._trusted_fields(exchange, id_) + self.engine.via
-        return b"%b%b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\nX-Request-Id: %b%b" % (
-            block, self._forward_fields, request.scheme.encode("ascii"), request.authority, id_,
-            self.engine.via,
-        )  # fmt: skip
-
-    def _trusted_fields(self, exchange: Exchange, id_: bytes) -> bytes:
-        """What a trusted proxy said is kept, and this hop added to it."""
-        request = exchange.request
-        said = dict(request.forwarded)
-        said.pop(b"forwarded", None)
-        before = said.pop(b"x-forwarded-for", b"")
-        here = self._address.encode("ascii")
-        said[b"x-forwarded-for"] = before + b", " + here if before else here
-        said[b"x-real-ip"] = exchange.client.address.encode("ascii")
-        said.setdefault(b"x-forwarded-proto", request.scheme.encode("ascii"))
-        said.setdefault(b"x-forwarded-host", request.authority)
-        said.setdefault(b"x-request-id", id_)
-        return b"".join(b"\r\n" + name.title() + b": " + said[name] for name in said)
-
     # Waiting and ending
 
     def _park(self, idle_s: float) -> None:
@@ -483,14 +305,10 @@ class Session:
     def _refuse(self, error: EdgeError) -> None:
         """Answer a head that cannot be a request, and close. Nothing went upstream."""
         engine = self.engine
-        exchange = Exchange(engine.new_id(), Request(), self._client, monotonic(), engine.base)
+        client = self.forwarding.client
+        exchange = Exchange(engine.new_id(), Request(), client, monotonic(), engine.base)
         downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, engine.via)
-        engine.exchanges += 1
-        try:
-            self._fail(exchange, downstream, error)
-        finally:
-            engine.exchanges -= 1
-            self._log(exchange)
+        refuse(self, exchange, downstream, error)
         if not self.connection.closed:
             self._linger()
         self._finish()
@@ -520,7 +338,3 @@ class Session:
         if self in self.engine.live:
             self.engine.live.discard(self)
             self.engine.sessions -= 1
-
-
-_QUIET: Final = frozenset({Reason.CLIENT_GONE, Reason.NO_ROUTE, Reason.BAD_REQUEST})
-_UNANSWERED: Final = frozenset({Reason.CLIENT_GONE, Reason.CLIENT_STALLED, Reason.HOOK_ABORT})
