@@ -14,7 +14,7 @@ def parse_listener(text: str) -> str:
     ":80" stays as it is: what it stands for depends on the machine, see `resolve`.
     """
     _refuse_scheme(text)
-    if text.isdigit():
+    if re.fullmatch("[0-9]+", text):
         raise ValueError(f'"{text}" is a port only: write ":{text}"')
     host, port = _split(text, "127.0.0.1:8080")
     if host in ("", "*"):
@@ -22,8 +22,10 @@ def parse_listener(text: str) -> str:
     try:
         return f"{_literal(host)}:{port}"
     except ValueError:
-        hint = f' such as "127.0.0.1:{port}"' if host == "localhost" else f' or ":{port}" for all'
-        raise ValueError(f'"{text}" names a host: a listener needs an IP address{hint}') from None
+        raise ValueError(
+            f'"{host}" is no IP address: write "127.0.0.1:{port}" for this machine only,'
+            f' ":{port}" for all addresses'
+        ) from None
 
 
 def parse_peer(text: str) -> str:
@@ -34,7 +36,7 @@ def parse_peer(text: str) -> str:
     if text.startswith("unix:"):
         return f"unix:{_unix_path(text)}"
     _refuse_scheme(text)
-    if text.isdigit() or text.startswith(":"):
+    if re.fullmatch(":?[0-9]*", text):
         raise ValueError(f'"{text}" has no host: write "127.0.0.1:{text.lstrip(":")}"')
     host, port = _split(text, "127.0.0.1:9000")
     try:
@@ -90,6 +92,8 @@ def _refuse_scheme(text: str) -> None:
 
 
 def _split(text: str, example: str) -> tuple[str, int]:
+    if not text:
+        raise ValueError(f'is empty: write an address like "{example}"')
     host, colon, port = text.rpartition(":")
     if colon and ":" in host and not host.startswith("["):
         raise ValueError(f'"{text}" is ambiguous: an IPv6 address goes in brackets, "[::1]:8080"')

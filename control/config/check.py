@@ -176,10 +176,13 @@ class _Walk:
         fields: dict[str, tuple[str, str]] = {}
         for key, text in value.items():
             line = line_of(inside(place, key))
+            where = name
             try:
-                pair = kinds.read_name(key), kinds.read_field_value(text)
+                kinds.read_name(key)
+                where = f"{name}.{key}"
+                pair = key, kinds.read_field_value(text)
             except ValueError as error:
-                self.report.add(line, name, str(error))
+                self.report.add(line, where, str(error))
                 continue
             if key.lower() in fields:
                 other = fields[key.lower()][0]

@@ -100,7 +100,9 @@ def _workers(value: object) -> int:
         return 0
     if isinstance(value, str):
         raise ValueError(f'"{value}" is no number of workers: write "auto" or an integer')
-    count = _count(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(f'must be an integer or "auto", not {toml_type(value)}')
+    count = value
     if count < 1:
         raise ValueError(f'{count} is too few: write "auto" or at least 1')
     return count
@@ -142,8 +144,7 @@ def _pattern(text: str) -> str:
     if "://" in text:
         rest = text.split("://", 1)[1]
         raise ValueError(f'"{text}" is a URL: drop the scheme and write "{rest}"')
-    form: str = canonical(text)
-    return form
+    return canonical(text)
 
 
 def _target(text: str) -> str:

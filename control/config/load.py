@@ -101,7 +101,7 @@ _WORDING: Final = (
     ),
     (
         re.compile(r"^Unescaped '\\' in a string$"),
-        r"a backslash in \"…\" must be doubled, or use '…'",
+        "a backslash in \"…\" must be doubled; '…' takes it as it is",
     ),
 )
 """What tomllib says, where it says it in the words of a parser."""

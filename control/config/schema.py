@@ -78,7 +78,9 @@ _REDIRECT: Final = Redirect(to="")
 _FIXED: Final = Fixed()
 
 
-def _limit(key: str, doc: str, kind: Kind, low: float, high: float, into: str = "") -> Setting:
+def _limit(
+    key: str, doc: str, kind: Kind, low: float, high: float | None, into: str = ""
+) -> Setting:
     default = getattr(_LIMITS, into or key)
     return Setting(key=key, doc=doc, kind=kind, default=default, low=low, high=high, into=into)
 
@@ -197,7 +199,7 @@ LIMITS: Final = Group(
         _limit("head", "A request head in all.", kinds.SIZE, 1024, 1 << 20, "head_bytes"),
         _limit("request_line", "Its first line.", kinds.SIZE, 256, 1 << 20, "request_line_bytes"),
         _limit("fields", "Header fields of a message.", kinds.COUNT, 10, 10000),
-        _limit("body", "A request body; 0 is no limit.", kinds.SIZE, 0, 1 << 50, "body_bytes"),
+        _limit("body", "A request body; 0 is no limit.", kinds.SIZE, 0, None, "body_bytes"),
         _limit(
             "replay",
             "A request body up to this size can be sent to a second peer.",
@@ -355,7 +357,7 @@ REWRITE: Final = Group(
         Setting(
             key="to",
             kind=kinds.TEXT,
-            doc=r"What the match becomes; \\1 to \\9 are its groups.",
+            doc=r"What the match becomes; `\1` to `\9` are its groups.",
         ),
     ),
     required=("pattern", "to"),
@@ -430,8 +432,6 @@ ROUTE: Final = Group(
             key="body",
             kind=kinds.SIZE,
             default_doc="that of [limits]",
-            low=0,
-            high=1 << 50,
             into="body_bytes",
             doc="A request body; 0 is no limit.",
         ),
