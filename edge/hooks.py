@@ -5,6 +5,7 @@ A phase that no hook overrides compiles to an empty tuple and costs nothing. A h
 fails closed (500 `hook-error`) unless it declares `on_error = "continue"`.
 """
 
+import difflib
 import importlib
 import importlib.util
 import inspect
@@ -44,7 +45,7 @@ class Hook:
     """
 
     on_error: str = "fail"
-    """"fail": a hook that raises is a 500 with reason `hook-error`. "continue": it is logged only."""
+    """"fail": a hook that raises is a 500, reason `hook-error`. "continue": it is logged only."""
 
     def applies_to(self, route: Route | None) -> bool:
         """For the edge's own hooks: whether requests of that route (None: not known yet) need it.
@@ -186,7 +187,7 @@ class Watch:
         now = time.perf_counter_ns
         count_call, count_us = calls.adder(), spent_us.adder()
 
-        def call(*args: Any) -> Any:
+        def call(*args: object) -> object:
             turn = turns()
             start = now()
             try:
@@ -278,6 +279,10 @@ def _check_kind(name: str, kind: type[Hook]) -> None:
     where = f"hook module {name}: {kind.__name__}"
     if kind.on_error not in ("fail", "continue"):
         raise HookLoadError(f'{where}.on_error is {kind.on_error!r}, not "fail" or "continue"')
+    for name_ in vars(kind):
+        close = difflib.get_close_matches(name_, [*Phase], n=1, cutoff=0.85)
+        if close and name_ not in vars(Hook) and callable(vars(kind)[name_]):
+            raise HookLoadError(f"{where}.{name_} is no phase; did you mean {close[0]}?")
     for phase in Phase:
         method = getattr(kind, phase)
         if method is getattr(Hook, phase):

@@ -120,7 +120,7 @@ class Response:
     ) -> None:
         """An answer of the edge itself. Text is sent as UTF-8; Content-Length is added.
 
-        Raises `ValueError` for a status outside 200–599 or a field that HTTP does not allow.
+        Raises `ValueError` for a status outside 200 to 599 or a field that HTTP does not allow.
         """
         if not 200 <= status <= 599:
             raise ValueError(f"an answer's status is 200 to 599, not {status}")

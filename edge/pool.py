@@ -102,7 +102,7 @@ class Pool:
         return resolved
 
     def _mind(self, address: str, connection: Connection) -> None:
-        """Drop it when something comes while it is idle: its end, or bytes that nobody asked for."""
+        """Drop it when anything comes while it is idle: its end, or bytes nobody asked for."""
         waiting = self._idle.setdefault(address, [])
 
         def drop() -> None:

@@ -1,4 +1,4 @@
-"""PROXY protocol headers, versions 1 and 2 (haproxy.org, proxy-protocol.txt): bytes in, address out.
+"""PROXY protocol headers, versions 1 and 2 (haproxy.org, proxy-protocol.txt), without I/O.
 
 Only connections from the networks of `proxy_protocol` begin with one, and they must: guessing
 whether a header is there would let any client claim any address.

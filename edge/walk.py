@@ -1,4 +1,4 @@
-"""One exchange from its first phase to its last. Read top to bottom: this is what a request does."""
+"""One exchange from its first phase to its last: read downwards, this is what a request does."""
 
 from typing import TYPE_CHECKING
 

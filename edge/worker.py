@@ -258,7 +258,7 @@ class Worker:
             gevent.spawn(self._drain)
 
     def _drain(self) -> None:
-        """Finish what there is; idle, ordinary and upgraded connections have limits of their own."""
+        """Finish what there is; idle, ordinary and long-lived connections have their own limits."""
         options = self.setup.options
         started = monotonic()
         limits = (

@@ -1,4 +1,4 @@
-"""Routing: which route a request gets, and the answers and field rules that a route holds itself."""
+"""Routing: which route a request gets, and the answers and field rules that a route holds."""
 
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange

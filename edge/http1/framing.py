@@ -11,7 +11,7 @@ from edge.errors import EdgeError, Reason
 from edge.message import CHUNKED, UNTIL_CLOSE
 
 MAX_CHUNK_LINE: Final = 256
-"""Bytes of a chunk's size line with its extensions; extensions are read over and never passed on."""
+"""Bytes of a chunk's size line with its extensions, which are read over and never passed on."""
 
 MAX_TRAILER_BYTES: Final = 8192
 

@@ -283,6 +283,8 @@ def _upgrade_of(value: bytes) -> bytes:
 
 def _refuse_partial(buffer: bytes, limits: Limits, *, complete: bool) -> None:
     """Raise when what came so far can never become a good head; cheap enough for each read."""
+    if buffer in (b"", b"\r"):
+        return
     line = buffer.find(b"\r\n", 0, limits.request_line_bytes + 2)
     if line < 0 and len(buffer) > limits.request_line_bytes:
         raise EdgeError(Reason.TARGET_TOO_LONG, f"over {limits.request_line_bytes} bytes")
@@ -331,30 +333,14 @@ _GOOD_FIELD: Final = re.compile(_TOKEN + rb"+:" + _VALUE + rb"*")
 
 def _apply_response_framing(response: Response, method: str) -> None:
     """Body length and connection options of an answer (RFC 9112 section 6.3)."""
-    drops: list[tuple[int, int]] = []
-    length: bytes | None = None
-    coding: bytes | None = None
-    options = b""
+    response.drops = []
     low = response.block.lower()
-    for match in _PICKED_RESPONSE.finditer(low):
-        name, value = match.group(1, 2)
-        if name == b"content-length":
-            if length is not None:
-                raise EdgeError(Reason.BAD_RESPONSE, "two Content-Length fields")
-            length = value.rstrip(b" \t")
-            if _DIGITS.fullmatch(length) is None:
-                raise EdgeError(Reason.BAD_RESPONSE, f"bad Content-Length {length[:30]!r}")
-            continue
-        drops.append(match.span())
-        if name == b"transfer-encoding":
-            coding = value.rstrip(b" \t") if coding is None else b"twice"
-        elif name == b"connection":
-            options = value if not options else options + b"," + value
-    response.drops = drops
-    if coding is not None and length is not None:
-        raise EdgeError(Reason.BAD_RESPONSE, "Content-Length with Transfer-Encoding")
-    if coding is not None and (coding != b"chunked" or response.minor == 0):
-        raise EdgeError(Reason.BAD_RESPONSE, f"Transfer-Encoding {coding[:30]!r}")
+    length, coding, options = _pick_response(response, low)
+    if coding is not None:
+        if length is not None:
+            raise EdgeError(Reason.BAD_RESPONSE, "Content-Length with Transfer-Encoding")
+        if coding != b"chunked" or response.minor == 0:
+            raise EdgeError(Reason.BAD_RESPONSE, f"Transfer-Encoding {coding[:30]!r}")
     _apply_options(response, low, options)
     if method == "HEAD" or response.status < 200 or response.status in _BODILESS:
         response.length = 0
@@ -365,6 +351,28 @@ def _apply_response_framing(response: Response, method: str) -> None:
     else:
         response.length = UNTIL_CLOSE
         response.keep = False
+
+
+def _pick_response(response: Response, low: bytes) -> tuple[bytes | None, bytes | None, bytes]:
+    """Content-Length, Transfer-Encoding and Connection of an answer; marks what goes no further."""
+    length: bytes | None = None
+    coding: bytes | None = None
+    options = b""
+    for match in _PICKED_RESPONSE.finditer(low):
+        name, value = match.group(1, 2)
+        if name == b"content-length":
+            if length is not None:
+                raise EdgeError(Reason.BAD_RESPONSE, "two Content-Length fields")
+            length = value.rstrip(b" \t")
+            if _DIGITS.fullmatch(length) is None:
+                raise EdgeError(Reason.BAD_RESPONSE, f"bad Content-Length {length[:30]!r}")
+            continue
+        response.drops.append(match.span())
+        if name == b"transfer-encoding":
+            coding = value.rstrip(b" \t") if coding is None else b"twice"
+        elif name == b"connection":
+            options = value if not options else options + b"," + value
+    return length, coding, options
 
 
 def _apply_options(response: Response, low: bytes, options: bytes) -> None:

@@ -1,0 +1,2 @@
+# expect: does not load: ZeroDivisionError: division by zero
+1 / 0

@@ -1,0 +1,7 @@
+# expect: Short.request_filter must take (self, exchange)
+from edge import Hook
+
+
+class Short(Hook):
+    def request_filter(self):
+        return None
