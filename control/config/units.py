@@ -103,9 +103,9 @@ def toml_type(value: object) -> str:
 
 # Private
 
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
-_PART: Final = re.compile(r"(\d{1,15}(?:\.\d{1,9})?) ?([A-Za-z]*)")
-_DURATION: Final = re.compile(r"(?:\d{1,15}(?:\.\d{1,9})? ?[A-Za-z]+)+")
+_NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_PART: Final = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)")
+_DURATION: Final = re.compile(r"(?:[0-9]{1,18}(?:\.[0-9]{1,9})? ?[A-Za-z]+ ?)+")
 _TOML_TYPES: Final = (
     (str, "a string"),
     (bool, "a boolean"),
