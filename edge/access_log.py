@@ -116,10 +116,10 @@ def line_of(exchange: "Exchange") -> str:
     first = exchange.first_byte
     sent = exchange.sent_upstream
     return (  # by "%": half the time of an f-string's seven formatted numbers
-        '{"time":%.3f,"id":"%s","client":"%s","host":%s,"method":"%s","path":%s,"route":%s,'
+        '{"time":%.3f,"id":"%s","client":"%s","host":%s,"method":"%s","path":%s,"route":%s,'  # noqa: UP031
         '"peer":%s,"status":%d,"bytes":%d,"received":%d,"attempts":%d,"queue_ms":%.2f,'
         '"connect_ms":%.2f,"first_byte_ms":%.2f,"total_ms":%.2f,"reason":"%s"}\n'
-    ) % (  # noqa: UP031
+    ) % (
         _wall(),
         exchange.id,
         exchange.client.address,

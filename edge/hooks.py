@@ -197,6 +197,7 @@ class Watch:
             except Exception as error:  # noqa: BLE001  a hook may raise anything
                 errors.add()
                 self._report(hook, name, phase, error)
+                return None
             finally:
                 elapsed = now() - start
                 count_call(1)

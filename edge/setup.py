@@ -23,6 +23,7 @@ class Socket:
     slot: int
     address: str  # "127.0.0.1:8080", "[::1]:8080"
     fd: int
+    adopted: bool = False  # the service manager holds it too: never shut it down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,4 +37,5 @@ class WorkerSetup:
     segment_fd: int
     doorbell_fd: int  # eventfd that control rings after a publish
     stack_fd: int  # where faulthandler writes the stack when SIGUSR2 asks for it
+    master_pid: int = 0  # another parent than that: the master is gone, nobody may keep the port
     sockets: tuple[Socket, ...]  # of all slots: one's own are served, a stalled neighbour's too
