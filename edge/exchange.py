@@ -29,6 +29,8 @@ class Exchange:
         "connected",
         "ended",
         "first_byte",
+        "hook",
+        "hook_since",
         "id",
         "peer",
         "plan",
@@ -77,6 +79,8 @@ class Exchange:
         self.sent_upstream = 0.0
         self.first_byte = 0.0
         self.ended = 0.0
+        self.hook = ""  # the hook that it is in
+        self.hook_since = 0.0  # when the sweeper first saw it there
         self._ctx: SimpleNamespace | None = None
         self._passing: tuple[Hook, ...] = ()
 

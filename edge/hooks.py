@@ -110,6 +110,13 @@ class HookFailed(EdgeError):
         super().__init__(Reason.HOOK_ERROR, f"{name}.{phase}")
 
 
+class HookOverran(EdgeError):
+    """A hook kept a request waiting for longer than `timeouts.hook_s`."""
+
+    def __init__(self, name: str, limit_s: float) -> None:
+        super().__init__(Reason.HOOK_ERROR, f"{name} waited for more than {limit_s:g} s")
+
+
 class Chain:
     """The calls of each phase, in order. Empty tuples where nobody listens."""
 
@@ -187,11 +194,12 @@ class Watch:
         now = time.perf_counter_ns
         count_call, count_us = calls.adder(), spent_us.adder()
 
-        def call(*args: object) -> object:
+        def call(exchange: "Exchange", *args: object) -> object:
+            exchange.hook = name
             turn = turns()
             start = now()
             try:
-                return method(*args)
+                return method(exchange, *args)
             except EdgeError:
                 raise
             except Exception as error:  # noqa: BLE001  a hook may raise anything
@@ -200,6 +208,7 @@ class Watch:
                 return None
             finally:
                 elapsed = now() - start
+                exchange.hook = ""
                 count_call(1)
                 count_us(elapsed // 1000)
                 if elapsed > BLOCKED_NS and turns() == turn:

@@ -8,12 +8,16 @@ connection may go on.
 import logging
 from typing import Final
 
+from gevent import getcurrent
+from greenlet import greenlet
+
 from edge.body import RequestBody
 from edge.connection import Connection, Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.forwarding import Forwarding
+from edge.hooks import HookOverran
 from edge.http1.framing import decoder_for
 from edge.http1.parse import parse_request
 from edge.message import Request
@@ -38,6 +42,7 @@ class Session:
 
     __slots__ = (
         "_buffer",
+        "_greenlet",
         "_served",
         "_wants_proxy",
         "_woken",
@@ -62,6 +67,7 @@ class Session:
         self.is_upgraded = False
         self.exchange: Exchange | None = None  # the one under way
         self._buffer = b""
+        self._greenlet: greenlet | None = None
         self._served = 0
         self._woken = False  # the socket has something that was not read yet
         self._wants_proxy = bool(engine.proxy_protocol) and is_within(
@@ -99,10 +105,22 @@ class Session:
             self.upstream.interrupt(EdgeError(Reason.DRAINED, "closed by the edge"))
         self._leave()
 
+    def check_hook(self, now: float, limit_s: float) -> None:
+        """Called by the sweeper: end the wait of a hook that overran its time."""
+        exchange = self.exchange
+        if exchange is None or not exchange.hook:
+            return
+        if not exchange.hook_since:
+            exchange.hook_since = now
+        elif now - exchange.hook_since > limit_s and self._greenlet is not None:
+            log.error("%s: hook %s overran its %g s", exchange.id, exchange.hook, limit_s)
+            self._greenlet.throw(HookOverran(exchange.hook, limit_s))
+
     # Reading heads, in the borrowed greenlet
 
     def serve(self) -> None:
         """Run until there is nothing to do. Never raises."""
+        self._greenlet = getcurrent()
         try:
             self._serve()
         except (Gone, Expired):

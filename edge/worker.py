@@ -173,6 +173,9 @@ class Worker:
         for connection in tuple(self.engine.connections):
             if connection.read_deadline < now or connection.write_deadline < now:
                 connection.expire(now)
+        limit_s = self.engine.timeouts.hook_s
+        for session in tuple(self.engine.live):
+            session.check_hook(now, limit_s)
 
     # The table
 

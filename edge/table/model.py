@@ -40,6 +40,7 @@ class Timeouts:
     stream_idle_s: float = 3600.0  # between two pieces of an answer that has begun
     upgraded_idle_s: float = 3600.0
     pool_idle_s: float = 60.0
+    hook_s: float = 30.0  # a hook that keeps a request waiting longer ends it: 500 hook-error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

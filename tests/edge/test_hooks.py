@@ -283,3 +283,30 @@ def test_a_retry_can_be_forbidden_after_the_request_was_sent() -> None:
 
     answer = Rig(Once(), peers={"127.0.0.1:1": vanish}).get("http://a/")
     assert (answer.status, answer.log["attempts"]) == (502, 1)
+
+
+def test_a_hook_that_waits_too_long_ends_its_own_request_only() -> None:
+    import gevent
+
+    class Sleepy(Hook):
+        def request_filter(self, exchange):
+            if exchange.request.path == "/slow":
+                gevent.sleep(60)
+
+    rig = Rig(Sleepy())
+
+    def sweep() -> None:
+        now = 0.0
+        while True:
+            gevent.sleep(0.01)
+            now += 20.0
+            for session in tuple(rig._engine.live):
+                session.check_hook(now, 30.0)
+
+    sweeper = gevent.spawn(sweep)
+    try:
+        slow = rig.get("http://a/slow")
+    finally:
+        sweeper.kill()
+    assert (slow.status, slow.log["reason"]) == (500, "hook-error")
+    assert rig.get("http://a/quick").status == 200
