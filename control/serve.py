@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 import setproctitle
 
-from control.config import Loaded, load
+from control.config import Problem, load
+from control.config.reach import check_reach
 
 if TYPE_CHECKING:
     from supervisor.spec import Spec
@@ -139,17 +140,20 @@ def _version() -> str:
 def _check(config: str | None) -> int:
     file = _chosen(config)
     loaded = load(file)
-    if loaded.problems:
-        return _list_problems(loaded)
+    problems = loaded.problems or check_reach(loaded.spec, file)
+    if problems:
+        return _list_problems(problems)
     count = len(loaded.routes)
     sys.stdout.write(f"{file}: good, {count} {'route' if count == 1 else 'routes'}\n")
     return DONE
 
 
 def _serve(config: str | None) -> int:
-    loaded = load(_chosen(config))
-    if loaded.problems:
-        return _list_problems(loaded)
+    file = _chosen(config)
+    loaded = load(file)
+    problems = loaded.problems or check_reach(loaded.spec, file)
+    if problems:
+        return _list_problems(problems)
     _log_to_stderr()
     return _become_master(loaded.spec)
 
@@ -158,8 +162,12 @@ def _become_master(spec: "Spec") -> int:
     from supervisor.master import serve
 
     from control.main import run
+    from supervisor.errors import StartError
 
-    return serve(spec, run)
+    try:
+        return serve(spec, run)
+    except StartError as error:
+        return _refuse(str(error))
 
 
 def _chosen(config: str | None) -> str:
@@ -168,8 +176,8 @@ def _chosen(config: str | None) -> str:
     return next((file for file in DEFAULT_FILES if os.path.exists(file)), DEFAULT_FILES[0])
 
 
-def _list_problems(loaded: Loaded) -> int:
-    sys.stderr.writelines(f"{problem}\n" for problem in loaded.problems)
+def _list_problems(problems: Sequence[Problem]) -> int:
+    sys.stderr.writelines(f"{problem}\n" for problem in problems)
     return REFUSED
 
 

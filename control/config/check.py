@@ -304,8 +304,6 @@ class _ServerCheck:
         user, group, me = self.values["user"], self.values["group"], self.machine.user
         if user and not self.machine.has_user(user):
             self._add("user", f'there is no user "{user}": create it, or leave the key out')
-        elif user and me == "root" and user == "root":
-            self._add("user", "workers never run as root: name an unprivileged user")
         elif user and me not in ("root", user):
             message = f'only root can start workers as "{user}": edged is started as "{me}"'
             self._add("user", message)

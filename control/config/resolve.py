@@ -97,8 +97,8 @@ def _access_log(folder: str, run_dir: str, text: str | None) -> str:
 
 
 def _user(user: str | None, machine: Machine) -> str:
-    if machine.user != "root":
-        return ""
+    if machine.user != "root" or user == "root":
+        return ""  # the master's own
     return user or ("edged" if machine.has_user("edged") else "nobody")
 
 

@@ -166,7 +166,7 @@ SERVER: Final = Group(
             key="user",
             kind=kinds.ACCOUNT,
             default_doc="as root `edged` if there is such a user, else `nobody`",
-            doc="User that workers run as when edged is started as root.",
+            doc='User that workers run as when edged is started as root; "root" keeps its rights.',
         ),
         Setting(
             key="group",

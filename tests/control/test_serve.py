@@ -5,6 +5,8 @@ import logging
 import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import setproctitle
@@ -24,8 +26,17 @@ def _logging_as_before():
 
 
 @pytest.fixture
-def file(tmp_path) -> str:
-    path = tmp_path / "edged.toml"
+def folder():
+    """Open to all: started as root, edged gives its workers to another user."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture
+def file(folder) -> str:
+    path = folder / "edged.toml"
     path.write_text(GOOD, encoding="utf-8")
     return str(path)
 
@@ -40,16 +51,16 @@ def test_check_says_that_a_file_is_good(file, capsys) -> None:
     assert capsys.readouterr().out == f"{file}: good, 1 route\n"
 
 
-def test_a_missing_file_is_one_line_that_says_what_to_do(tmp_path) -> None:
-    path = f"{tmp_path}/none.toml"
+def test_a_missing_file_is_one_line_that_says_what_to_do(folder) -> None:
+    path = f"{folder}/none.toml"
     done = edged("--config", path)
     assert done.returncode == 1
     assert done.stderr == f"{path}: there is no such file: name the server file with --config\n"
     assert done.stdout == ""
 
 
-def test_a_bad_file_is_not_served(tmp_path) -> None:
-    path = tmp_path / "edged.toml"
+def test_a_bad_file_is_not_served(folder) -> None:
+    path = folder / "edged.toml"
     path.write_text("[server]\nworkers = 0\nhttp = 1\n", encoding="utf-8")
     done = edged("--config", str(path))
     assert done.returncode == 1
@@ -62,11 +73,11 @@ def test_wrong_usage_is_exit_code_2() -> None:
     assert "unrecognized arguments: --conf" in done.stderr
 
 
-def test_help_shows_a_whole_server_file_that_is_good(tmp_path) -> None:
+def test_help_shows_a_whole_server_file_that_is_good(folder) -> None:
     done = edged("--help")
     assert done.returncode == 0
     shown = done.stdout.split("a whole server file:\n")[1].split("\n\n")[0]
-    path = tmp_path / "edged.toml"
+    path = folder / "edged.toml"
     path.write_text(shown, encoding="utf-8")
     assert edged("--check", "--config", str(path)).returncode == 0
 
@@ -77,8 +88,8 @@ def test_version(capsys) -> None:
     assert capsys.readouterr().out.startswith("edged ")
 
 
-def test_the_file_in_this_folder_is_the_default(file, tmp_path, monkeypatch, capsys) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_file_in_this_folder_is_the_default(file, folder, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(folder)
     assert serve.main(["--check"]) == 0
     assert capsys.readouterr().out == "edged.toml: good, 1 route\n"
 

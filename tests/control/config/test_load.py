@@ -152,11 +152,8 @@ def test_root_drops_workers_to_a_user() -> None:
     assert server('user = "bob"\ngroup = "wheel"', root).group == "wheel"
 
 
-def test_root_as_the_workers_user_is_refused() -> None:
-    [problem] = loads('[server]\nuser = "root"', PATH, FakeMachine(user="root")).problems
-    assert str(problem) == (
-        f"{PATH}:2: server.user: workers never run as root: name an unprivileged user"
-    )
+def test_workers_stay_root_only_where_that_is_written() -> None:
+    assert server('user = "root"', FakeMachine(user="root")).user == ""
 
 
 def test_an_ordinary_user_keeps_its_own() -> None:
