@@ -108,9 +108,11 @@ class Session:
     def check_hook(self, now: float, limit_s: float) -> None:
         """Called by the sweeper: end the wait of a hook that overran its time."""
         exchange = self.exchange
-        if exchange is None or not exchange.hook:
+        if exchange is None:
             return
-        if not exchange.hook_since:
+        if not exchange.hook:
+            exchange.hook_since = 0.0  # seen only while it waits: the sweeper runs in the loop
+        elif not exchange.hook_since:
             exchange.hook_since = now
         elif now - exchange.hook_since > limit_s and self._greenlet is not None:
             log.error("%s: hook %s overran its %g s", exchange.id, exchange.hook, limit_s)
