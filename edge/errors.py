@@ -50,8 +50,6 @@ class Reason(StrEnum):
     STREAM_IDLE = "stream-idle"
     HOOK_ERROR = "hook-error"
     HOOK_ABORT = "hook-abort"
-    REROUTE_LOOP = "reroute-loop"
-    OVERLOAD = "overload"
     DRAINED = "drained"
     INTERNAL = "internal"
 
@@ -81,8 +79,6 @@ SIDES: dict[Reason, Side] = {
     Reason.STREAM_IDLE: Side.UPSTREAM,
     Reason.HOOK_ERROR: Side.OURS,
     Reason.HOOK_ABORT: Side.OURS,
-    Reason.REROUTE_LOOP: Side.OURS,
-    Reason.OVERLOAD: Side.OURS,
     Reason.DRAINED: Side.OURS,
     Reason.INTERNAL: Side.OURS,
 }

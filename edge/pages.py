@@ -30,8 +30,6 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.STREAM_IDLE: 504,
     Reason.HOOK_ERROR: 500,
     Reason.HOOK_ABORT: 499,
-    Reason.REROUTE_LOOP: 508,
-    Reason.OVERLOAD: 503,
     Reason.DRAINED: 503,
     Reason.INTERNAL: 500,
 }
@@ -51,7 +49,6 @@ PHRASES: Final[dict[int, bytes]] = {
     431: b"Request Header Fields Too Large", 451: b"Unavailable For Legal Reasons",
     500: b"Internal Server Error", 501: b"Not Implemented", 502: b"Bad Gateway",
     503: b"Service Unavailable", 504: b"Gateway Timeout", 505: b"HTTP Version Not Supported",
-    508: b"Loop Detected",
 }  # fmt: skip
 
 
