@@ -71,6 +71,7 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
 
 # Private
 
+_ALL: Final = ("", "[::]", "0.0.0.0")
 _SKIP: Final = object()  # a value that was refused
 
 
@@ -293,12 +294,12 @@ class _ServerCheck:
         http = [address for address in self.values["http"] or () if address is not None]
         if self.values["http"] == ():
             self._add("http", "is empty: edged needs an address to listen on")
-        metrics = self.values["metrics"]
-        taken = {_wide(address) for address in http}
-        if len(taken) < len(set(http)):
+        if len({_wide(address) for address in http}) < len(set(http)):
             self._add("http", '":port" and "[::]:port" are the same address: keep one')
-        if metrics and _wide(metrics) in taken:
-            self._add("metrics", f'"{metrics}" is an address of server.http too: choose another')
+        metrics = self.values["metrics"]
+        overlapping = [address for address in http if metrics and _overlap(metrics, address)]
+        if overlapping:
+            self._add("metrics", f'"{metrics}" overlaps with "{overlapping[0]}" of server.http')
 
     def _check_accounts(self) -> None:
         user, group, me = self.values["user"], self.values["group"], self.machine.user
@@ -315,6 +316,11 @@ class _ServerCheck:
 
 def _wide(address: str) -> str:
     return f"[::]{address}" if address.startswith(":") else address
+
+
+def _overlap(one: str, other: str) -> bool:
+    (host, port), (other_host, other_port) = one.rsplit(":", 1), other.rsplit(":", 1)
+    return port == other_port and (host == other_host or not {host, other_host}.isdisjoint(_ALL))
 
 
 def _unknown(key: str, known: list[str]) -> str:

@@ -107,7 +107,7 @@ def _fields(group: Group, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _part(kind: type[Limits] | type[Timeouts], values: dict[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in kind.__dataclass_fields__}
+    return {name: values[name] for name in kind.__dataclass_fields__ if name in values}
 
 
 def _route_parts(route: CheckedRoute, folder: str) -> dict[str, Any]:

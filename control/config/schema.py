@@ -248,6 +248,7 @@ TIMEOUTS: Final = Group(
         _timeout("stream_idle", "Between two pieces of an answer that has begun.", high=30 * DAY_S),
         _timeout("upgraded_idle", "An upgraded connection without a byte.", high=30 * DAY_S),
         _timeout("pool_idle", "An idle connection to a peer."),
+        _timeout("hook", "A hook that keeps a request waiting; then it is answered with 500."),
         Setting(
             key="attempts",
             kind=kinds.DURATION,
