@@ -57,22 +57,22 @@ def parse_request(buffer: bytes, limits: Limits, *, underscores: bool = False) -
     Raises `EdgeError`: `bad-request`, `head-too-large`, `target-too-long`, `method-refused`
     (CONNECT), `version`, `transfer-coding`, `expectation`.
     """
-    end = buffer.find(b"\r\n\r\n")
-    if end < 0 or end + 4 > limits.head_bytes:
-        _refuse_partial(buffer, limits, complete=end >= 0)
-        return None
     match = _REQUEST.match(buffer)
     wide = match is None
     if match is None:
         match = _REQUEST_WIDE.match(buffer)
         if match is None:
-            raise _diagnosis(buffer[: end + 4], limits)
+            _refuse_unmatched(buffer, limits)
+            return None
     method, target, minor = match.group(1, 2, 3)
     line_end = match.end(3)
     if line_end > limits.request_line_bytes:
         raise EdgeError(Reason.TARGET_TOO_LONG, f"request line of {line_end} bytes")
+    end = match.end() - 4
+    if end + 4 > limits.head_bytes:
+        raise EdgeError(Reason.HEAD_TOO_LARGE, f"head over {limits.head_bytes} bytes")
     block = buffer[line_end:end]
-    if block.count(b"\r\n") > limits.fields:
+    if block.count(b"\n") > limits.fields:
         raise EdgeError(Reason.HEAD_TOO_LARGE, f"more than {limits.fields} fields")
     if method == b"CONNECT":
         raise EdgeError(Reason.METHOD_REFUSED, "CONNECT")
@@ -95,16 +95,13 @@ def parse_response(buffer: bytes, method: str, limit_bytes: int) -> Response | N
     Raises `EdgeError` (`bad-response`) for what no sane peer sends. The head may be twice as large
     as `limit_bytes`: peers are trusted with that much more than clients.
     """
-    end = buffer.find(b"\r\n\r\n")
-    if end < 0 or end > 2 * limit_bytes:
-        if len(buffer) > 2 * limit_bytes:
-            raise EdgeError(Reason.BAD_RESPONSE, f"head of more than {2 * limit_bytes} bytes")
-        if not b"HTTP/1."[: len(buffer)] == buffer[:7]:
-            raise EdgeError(Reason.BAD_RESPONSE, f"not HTTP/1: {buffer[:20]!r}")
-        return None
     match = _RESPONSE.match(buffer)
     if match is None:
-        raise EdgeError(Reason.BAD_RESPONSE, f"malformed head: {buffer[:60]!r}")
+        _refuse_response(buffer, 2 * limit_bytes)
+        return None
+    end = match.end() - 4
+    if end > 2 * limit_bytes:
+        raise EdgeError(Reason.BAD_RESPONSE, f"head of more than {2 * limit_bytes} bytes")
     minor, status, phrase = match.group(1, 2, 3)
     response = Response.__new__(Response)
     response.status = int(status)
@@ -279,6 +276,24 @@ def _upgrade_of(value: bytes) -> bytes:
     """The protocols to offer upstream: h2c never goes on (it would smuggle past the edge)."""
     offers = [offer.strip(b" \t") for offer in value.split(b",")]
     return b", ".join(o for o in offers if o and not o.startswith((b"h2", b"http/")))
+
+
+def _refuse_response(buffer: bytes, limit_bytes: int) -> None:
+    """Raise when what came so far of an answer can never become a good head."""
+    if b"\r\n\r\n" in buffer[: limit_bytes + 4]:
+        raise EdgeError(Reason.BAD_RESPONSE, f"malformed head: {buffer[:60]!r}")
+    if len(buffer) > limit_bytes:
+        raise EdgeError(Reason.BAD_RESPONSE, f"head of more than {limit_bytes} bytes")
+    if b"HTTP/1."[: len(buffer)] != buffer[:7]:
+        raise EdgeError(Reason.BAD_RESPONSE, f"not HTTP/1: {buffer[:20]!r}")
+
+
+def _refuse_unmatched(buffer: bytes, limits: Limits) -> None:
+    """Raise for a head that is complete and bad, or too large; else wait for the rest of it."""
+    end = buffer.find(b"\r\n\r\n")
+    if 0 <= end <= limits.head_bytes - 4:
+        raise _diagnosis(buffer[: end + 4], limits)
+    _refuse_partial(buffer, limits, complete=end >= 0)
 
 
 def _refuse_partial(buffer: bytes, limits: Limits, *, complete: bool) -> None:
