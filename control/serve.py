@@ -143,9 +143,24 @@ def _check(config: str | None) -> int:
     problems = loaded.problems or check_reach(loaded.spec, file)
     if problems:
         return _list_problems(problems)
+    if loaded.spec.worker.hooks and (refusal := _hooks_refusal(loaded.spec)):
+        return _list_problems([Problem(file=file, line=0, key="server.hooks", message=refusal)])
     count = len(loaded.routes)
     sys.stdout.write(f"{file}: good, {count} {'route' if count == 1 else 'routes'}\n")
     return DONE
+
+
+def _hooks_refusal(spec: "Spec") -> str:
+    """Why the hooks do not load, with their traceback, or ""."""
+    from control import hookcheck
+    from control.refusal import Refused
+
+    try:
+        hookcheck.check(spec)
+    except Refused as refusal:
+        trace = str(refusal.more.get("traceback", "")).rstrip()
+        return f"{refusal}\n{trace}" if trace else str(refusal)
+    return ""
 
 
 def _serve(config: str | None) -> int:
@@ -159,10 +174,9 @@ def _serve(config: str | None) -> int:
 
 
 def _become_master(spec: "Spec") -> int:
-    from supervisor.master import serve
-
     from control.main import run
     from supervisor.errors import StartError
+    from supervisor.master import serve
 
     try:
         return serve(spec, run)

@@ -14,12 +14,11 @@ from control.config.kinds import nearest
 from control.config.machine import Machine
 from control.config.positions import Keys, Node, inside, line_of
 from control.config.problem import Report
+from control.config.route_schema import ROUTE
 from control.config.routes import check_route
-from control.config.schema import Group, Setting, Shape
+from control.config.server import ServerCheck
+from control.config.setting import Group, Setting, Shape
 from control.config.units import toml_type
-
-SOCKET_NAME: Final = "edged.sock"
-SOCKET_PATH_BYTES: Final = 107
 
 
 @dataclass(slots=True)
@@ -59,19 +58,18 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
     groups = {
         group.name: group.defaults() | _single(walk, group, raw, places)
         for group in schema.GROUPS
-        if group is not schema.ROUTE
+        if group is not ROUTE
     }
     routes = _routes(walk, raw, places)
     checked = Checked(groups["server"], groups["limits"], groups["timeouts"], routes)
     _check_patterns(checked, report)
     _check_limits(checked, inside(places, "limits"), report)
-    _ServerCheck(checked.server, inside(places, "server"), report, machine).run()
+    ServerCheck(checked.server, inside(places, "server"), report, machine).run()
     return checked
 
 
 # Private
 
-_ALL: Final = ("", "[::]", "0.0.0.0")
 _SKIP: Final = object()  # a value that was refused
 
 
@@ -97,7 +95,7 @@ def _routes(walk: "_Walk", raw: dict[str, Any], places: Keys) -> list[CheckedRou
     routes = []
     for index, table in enumerate(tables):
         here = inside(place, index)
-        values = walk.table(schema.ROUTE, table, here)
+        values = walk.table(ROUTE, table, here)
         route = CheckedRoute(line_of(here), values)
         match = inside(here, "match")
         several = isinstance(table.get("match"), list)
@@ -231,96 +229,6 @@ def _check_limits(checked: Checked, place: Node, report: Report) -> None:
         show = kinds.SIZE.show
         message = f"{show(line)} is more than a whole head may have: limits.head is {show(head)}"
         report.add(line_of(inside(place, "request_line")), "limits.request_line", message)
-
-
-class _ServerCheck:
-    """What the [server] table says must fit together and fit the machine."""
-
-    def __init__(
-        self, values: dict[str, Any], place: Node, report: Report, machine: Machine
-    ) -> None:
-        self.values = values
-        self.place = place
-        self.report = report
-        self.machine = machine
-        self.folder = os.path.dirname(os.path.abspath(report.file))
-
-    def run(self) -> None:
-        """All of it."""
-        self._check_folders()
-        self._check_access_log()
-        self._check_hooks()
-        self._check_addresses()
-        self._check_accounts()
-
-    def _add(self, key: str, message: str, index: int | None = None) -> None:
-        place = inside(self.place, key)
-        if index is not None:
-            place = inside(place, index)
-        self.report.add(line_of(place), f"server.{key}", message)
-
-    def _path(self, text: str) -> str:
-        return os.path.normpath(os.path.join(self.folder, text))
-
-    def _check_folders(self) -> None:
-        state, run = self._path(self.values["state_dir"]), self._path(self.values["run_dir"])
-        if state == run:
-            key = "run_dir" if isinstance(self.place, Keys) and "run_dir" in self.place.keys else ""
-            message = f'state_dir and run_dir are the same folder "{state}": they must differ'
-            self._add(key or "state_dir", message)
-        for key, path in (("state_dir", state), ("run_dir", run)):
-            if self.machine.is_file(path):
-                self._add(key, f'"{path}" is a file: name a folder')
-        socket_path = os.path.join(run, SOCKET_NAME)
-        if len(socket_path.encode()) > SOCKET_PATH_BYTES:
-            message = f'"{socket_path}" is too long for a unix socket: choose a shorter path'
-            self._add("run_dir", message)
-
-    def _check_access_log(self) -> None:
-        text = self.values["access_log"]
-        if text and text != "-" and self.machine.is_folder(self._path(text)):
-            self._add("access_log", f'"{self._path(text)}" is a folder: name a file')
-
-    def _check_hooks(self) -> None:
-        for index, hook in enumerate(self.values["hooks"]):
-            if (
-                hook is not None
-                and hook.endswith(".py")
-                and not self.machine.is_file(self._path(hook))
-            ):
-                self._add("hooks", f'there is no file "{self._path(hook)}"', index)
-
-    def _check_addresses(self) -> None:
-        http = [address for address in self.values["http"] or () if address is not None]
-        if self.values["http"] == ():
-            self._add("http", "is empty: edged needs an address to listen on")
-        if len({_wide(address) for address in http}) < len(set(http)):
-            self._add("http", '":port" and "[::]:port" are the same address: keep one')
-        metrics = self.values["metrics"]
-        overlapping = [address for address in http if metrics and _overlap(metrics, address)]
-        if overlapping:
-            self._add("metrics", f'"{metrics}" overlaps with "{overlapping[0]}" of server.http')
-
-    def _check_accounts(self) -> None:
-        user, group, me = self.values["user"], self.values["group"], self.machine.user
-        if user and not self.machine.has_user(user):
-            self._add("user", f'there is no user "{user}": create it, or leave the key out')
-        elif user and me not in ("root", user):
-            message = f'only root can start workers as "{user}": edged is started as "{me}"'
-            self._add("user", message)
-        if group and not self.machine.has_group(group):
-            self._add("group", f'there is no group "{group}": create it, or leave the key out')
-        elif group and me != "root" and not self.machine.in_group(group):
-            self._add("group", f'"{me}" is not in the group "{group}"')
-
-
-def _wide(address: str) -> str:
-    return f"[::]{address}" if address.startswith(":") else address
-
-
-def _overlap(one: str, other: str) -> bool:
-    (host, port), (other_host, other_port) = one.rsplit(":", 1), other.rsplit(":", 1)
-    return port == other_port and (host == other_host or not {host, other_host}.isdisjoint(_ALL))
 
 
 def _unknown(key: str, known: list[str]) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from control.config import kinds, schema
-from control.config.schema import Group, Setting, Shape
+from control.config.route_schema import ROUTE
+from control.config.setting import Group, Setting, Shape
 
 
 def setting_names() -> list[str]:
@@ -38,7 +39,7 @@ def _section(group: Group) -> str:
         f"| `{one.key}` | {_type(one)} | {_default(group, one)} | {_doc(one)} |"
         for one in group.settings
     ]
-    title = "[[route]]" if group is schema.ROUTE else f"[{group.name}]"
+    title = "[[route]]" if group is ROUTE else f"[{group.name}]"
     head = ["| key | type | default | what it does |", "|---|---|---|---|"]
     return "\n".join([f"### {title}", "", group.doc, "", *head, *rows])
 

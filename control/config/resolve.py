@@ -7,7 +7,7 @@ from typing import Any, Final
 from control.config import schema
 from control.config.check import Checked, CheckedRoute
 from control.config.machine import Machine
-from control.config.schema import Group
+from control.config.setting import Group
 from edge.setup import WorkerOptions
 from edge.table.model import (
     FieldRules,
@@ -103,7 +103,7 @@ def _user(user: str | None, machine: Machine) -> str:
 
 
 def _fields(group: Group, values: dict[str, Any]) -> dict[str, Any]:
-    return {setting.field: values[setting.key] for setting in group.settings}
+    return {setting.target: values[setting.key] for setting in group.settings}
 
 
 def _part(kind: type[Limits] | type[Timeouts], values: dict[str, Any]) -> dict[str, Any]:

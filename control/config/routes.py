@@ -3,9 +3,9 @@
 import re
 from typing import Any, Final
 
-from control.config import schema
 from control.config.positions import Node, inside, line_of
 from control.config.problem import Report
+from control.config.route_schema import ROUTE
 
 ANSWERS: Final = ("upstreams", "redirect", "respond")
 BODILESS: Final = (204, 205, 304)
@@ -34,7 +34,7 @@ def check_route(raw: dict[str, Any], values: dict[str, Any], place: Node, report
 
 
 def _check_useless(raw: dict[str, Any], place: Node, report: Report, answer: str) -> None:
-    for setting in schema.ROUTE.settings:
+    for setting in ROUTE.settings:
         if setting.needs_upstreams and setting.key in raw:
             line = line_of(inside(place, setting.key))
             message = f'means nothing on a route with "{answer}": nothing goes upstream'

@@ -4,78 +4,26 @@ Loading, checking, the reference and its tests all read these tables. Defaults o
 timeouts are those of `edge.table.model`, so nothing is said twice.
 """
 
-from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from control.config import kinds
 from control.config.kinds import Kind
+from control.config.route_schema import (
+    REDIRECT,
+    REQUEST_HEADERS,
+    RESPOND,
+    RESPONSE_HEADERS,
+    REWRITE,
+    ROUTE,
+)
+from control.config.setting import DAY_S, Group, Setting, Shape
 from edge.setup import WorkerOptions
-from edge.table.model import Fixed, Limits, Redirect, Timeouts
+from edge.table.model import Limits, Timeouts
 from supervisor.spec import MAX_WORKERS
-
-DAY_S: Final = 86400.0
-
-
-class Shape(Enum):
-    """What a setting holds."""
-
-    ONE = auto()  # one value
-    MANY = auto()  # an array of values; one value alone is an array of one
-    FIELDS = auto()  # a table of header names and values
-    TABLE = auto()  # a table with settings of its own
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """One key."""
-
-    key: str
-    kind: Kind = kinds.TEXT
-    doc: str
-    shape: Shape = Shape.ONE
-    default: Any = None  # as read; None is no value at all
-    default_doc: str = ""  # where the default is more than a value
-    low: float | None = None
-    high: float | None = None
-    into: str = ""  # the field of the dataclass that it becomes; "" is the key itself
-    group: "Group | None" = None  # of a TABLE
-    needs_upstreams: bool = False  # means nothing on a route that answers by itself
-
-    @property
-    def field(self) -> str:
-        """The field of the dataclass that it becomes."""
-        return self.into or self.key
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
-    """A table of settings."""
-
-    name: str
-    doc: str
-    settings: tuple[Setting, ...]
-    required: tuple[str, ...] = ()
-    short: str = ""  # the setting that a string in place of the whole table means
-
-    def find(self, key: str) -> Setting | None:
-        """The setting of that key."""
-        return _BY_KEY[self.name].get(key)
-
-    def keys(self) -> list[str]:
-        """All keys."""
-        return [setting.key for setting in self.settings]
-
-    def defaults(self) -> dict[str, Any]:
-        """What holds when nothing is written."""
-        return {setting.key: setting.default for setting in self.settings}
-
 
 _LIMITS: Final = Limits()
 _TIMEOUTS: Final = Timeouts()
 _WORKER: Final = WorkerOptions()
-_REDIRECT: Final = Redirect(to="")
-_FIXED: Final = Fixed()
 
 
 def _limit(
@@ -279,182 +227,7 @@ TIMEOUTS: Final = Group(
     ),
 )
 
-REDIRECT: Final = Group(
-    name="route.redirect",
-    doc='A redirect; a string alone is its `to`. `to` may hold "{host}", "{path}", "{query}" (with'
-    ' its "?") and "{uri}" (path and query).',
-    settings=(
-        Setting(key="to", kind=kinds.TARGET, doc="Where the client is sent."),
-        Setting(
-            key="status",
-            kind=kinds.REDIRECT_STATUS,
-            default=_REDIRECT.status,
-            doc="301, 302, 303, 307 or 308.",
-        ),
-    ),
-    required=("to",),
-    short="to",
-)
-
-RESPOND: Final = Group(
-    name="route.respond",
-    doc="A fixed answer; a string alone is its `body`.",
-    settings=(
-        Setting(
-            key="status",
-            kind=kinds.COUNT,
-            default=_FIXED.status,
-            low=200,
-            high=599,
-            doc="The status.",
-        ),
-        Setting(key="body", default=_FIXED.body, doc="The text."),
-        Setting(
-            key="content_type",
-            kind=kinds.FIELD_VALUE,
-            default=_FIXED.content_type,
-            doc="What the text is.",
-        ),
-    ),
-    short="body",
-)
-
-REQUEST_HEADERS: Final = Group(
-    name="route.request_headers",
-    doc="Changes to the fields that go upstream. Removing comes first.",
-    settings=(
-        Setting(
-            key="set",
-            shape=Shape.FIELDS,
-            kind=kinds.FIELD_VALUE,
-            default=(),
-            doc="Fields to set, replacing what there was.",
-        ),
-        Setting(
-            key="remove",
-            kind=kinds.FIELD_NAME,
-            shape=Shape.MANY,
-            default=(),
-            doc="Fields to remove.",
-        ),
-    ),
-)
-
-RESPONSE_HEADERS: Final = Group(
-    name="route.response_headers",
-    doc="Changes to the fields that go to the client. Removing comes first.",
-    settings=REQUEST_HEADERS.settings,
-)
-
-REWRITE: Final = Group(
-    name="route.rewrite",
-    doc="A change of the path that goes upstream, after `strip_prefix` and before `add_prefix`.",
-    settings=(
-        Setting(
-            key="pattern",
-            kind=kinds.EXPRESSION,
-            doc="Regular expression; its first match in the path is replaced.",
-        ),
-        Setting(
-            key="to",
-            kind=kinds.TEXT,
-            doc=r"What the match becomes; `\1` to `\9` are its groups.",
-        ),
-    ),
-    required=("pattern", "to"),
-)
-
-ROUTE: Final = Group(
-    name="route",
-    doc="Which requests go where; as many as wanted. A route has just one of `upstreams`,"
-    " `redirect` and `respond`.",
-    settings=(
-        Setting(
-            key="match",
-            kind=kinds.PATTERN,
-            shape=Shape.MANY,
-            doc="`host`, `*.host` or `*`, each with an optional `/path` or `/path/*`.",
-        ),
-        Setting(
-            key="upstreams",
-            kind=kinds.PEER,
-            shape=Shape.MANY,
-            doc='Peers: "IP:port", "name:port", "unix:/path".',
-        ),
-        Setting(
-            key="balance",
-            kind=kinds.BALANCE,
-            default="round_robin",
-            needs_upstreams=True,
-            doc="How the peer is chosen: `round_robin`.",
-        ),
-        Setting(key="redirect", shape=Shape.TABLE, group=REDIRECT, doc="A redirect instead."),
-        Setting(key="respond", shape=Shape.TABLE, group=RESPOND, doc="A fixed answer instead."),
-        Setting(
-            key="request_headers",
-            shape=Shape.TABLE,
-            group=REQUEST_HEADERS,
-            needs_upstreams=True,
-            doc="Header fields to set and remove on the way upstream.",
-        ),
-        Setting(
-            key="response_headers",
-            shape=Shape.TABLE,
-            group=RESPONSE_HEADERS,
-            doc="Header fields to set and remove on the way back.",
-        ),
-        Setting(
-            key="strip_prefix",
-            kind=kinds.PREFIX,
-            needs_upstreams=True,
-            doc='Taken off the path: "/api" makes "/api/x" go up as "/x".',
-        ),
-        Setting(
-            key="add_prefix",
-            kind=kinds.PREFIX,
-            needs_upstreams=True,
-            doc="Put before the path.",
-        ),
-        Setting(
-            key="rewrite",
-            shape=Shape.TABLE,
-            group=REWRITE,
-            needs_upstreams=True,
-            doc="A change of the path by a regular expression.",
-        ),
-        Setting(
-            key="upstream_host",
-            kind=kinds.AUTHORITY,
-            needs_upstreams=True,
-            default_doc="the client's own",
-            doc="The Host that goes upstream.",
-        ),
-        Setting(
-            key="body",
-            kind=kinds.SIZE,
-            default_doc="that of [limits]",
-            into="body_bytes",
-            doc="A request body; 0 is no limit.",
-        ),
-        Setting(
-            key="first_byte",
-            kind=kinds.DURATION,
-            default_doc="that of [timeouts]",
-            low=0.01,
-            high=DAY_S,
-            into="first_byte_s",
-            needs_upstreams=True,
-            doc="From the request's end to the answer's first byte.",
-        ),
-    ),
-    required=("match",),
-)
-
 GROUPS: Final = (SERVER, LIMITS, TIMEOUTS, ROUTE)
 """The tables of the file. `route` is an array of tables."""
 
 ALL_GROUPS: Final = (*GROUPS, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE)
-
-_BY_KEY: Final = {
-    group.name: {setting.key: setting for setting in group.settings} for group in ALL_GROUPS
-}

@@ -150,3 +150,15 @@ def test_log_lines_have_time_level_process_and_message() -> None:
     assert re.fullmatch(
         r"\d{4}(-\d\d){2}T\d\d(:\d\d){2}\.\d{3}Z warning master: worker 3 died", line
     )
+
+
+def test_check_loads_the_hooks(folder) -> None:
+    path = folder / "edged.toml"
+    path.write_text('[server]\nhooks = ["hooks.py"]\n' + GOOD, encoding="utf-8")
+    (folder / "hooks.py").write_text("import no_such_module_here\n", encoding="utf-8")
+    done = edged("--check", "--config", str(path))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{path}: server.hooks: ")
+    assert "No module named 'no_such_module_here'" in done.stderr
+    (folder / "hooks.py").write_text("from edge import Hook\n", encoding="utf-8")
+    assert edged("--check", "--config", str(path)).returncode == 0

@@ -201,7 +201,8 @@ def test_timeouts() -> None:
     text = (
         '[timeouts]\nhead = "5s"\nbody_idle = "6s"\nbody_rate = "1k"\nwrite_idle = "7s"\n'
         'keep_alive = "8s"\nconnect = "500ms"\nfirst_byte = "2m"\nstream_idle = "1d"\n'
-        'upgraded_idle = "2h"\npool_idle = "9s"\nhook = "1s"\nattempts = "3s"\ndrain = 0\ndrain_upgraded = "1m"'
+        'upgraded_idle = "2h"\npool_idle = "9s"\nhook = "1s"\nattempts = "3s"\n'
+        'drain = 0\ndrain_upgraded = "1m"'
     )
     loaded = sound(text)
     assert loaded.settings.timeouts == Timeouts(

@@ -6,7 +6,7 @@ import pytest
 
 from control.config import loads, schema
 from control.config.reference import as_markdown, setting_names
-from control.config.schema import Shape
+from control.config.setting import Shape
 from edge.table.model import Limits, Timeouts
 from tests.control.config.fake_machine import FakeMachine
 
@@ -33,7 +33,7 @@ def test_names_are_unique_and_docs_are_sentences() -> None:
 @pytest.mark.parametrize("model", [Limits, Timeouts])
 def test_every_limit_and_timeout_can_be_set(model) -> None:
     fields = {
-        setting.field for group in (schema.LIMITS, schema.TIMEOUTS) for setting in group.settings
+        setting.target for group in (schema.LIMITS, schema.TIMEOUTS) for setting in group.settings
     }
     assert {field.name for field in dataclasses.fields(model)} <= fields
 
