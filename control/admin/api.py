@@ -1,0 +1,124 @@
+"""The admin API as a WSGI application: paths to commands, refusals to JSON errors."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+from urllib.parse import parse_qs
+
+import gevent
+
+from control.admin.commands import Commands, Document, Query
+from control.admin.protocol import BODY_BYTES, status_of
+from control.refusal import Refused
+
+log = logging.getLogger("control.admin")
+
+BODY_WAIT_S: Final = 10.0
+
+Environ = Mapping[str, Any]
+Start = Callable[[str, list[tuple[str, str]]], object]
+
+
+class Api:
+    """Callable as a WSGI application. `under_way` counts the answers that are being made."""
+
+    def __init__(self, commands: Commands) -> None:
+        self.under_way = 0
+        self._asked: dict[str, Callable[[Query], Document]] = {
+            "/v1/status": commands.status,
+            "/v1/workers": commands.workers,
+            "/v1/routes": commands.routes,
+            "/v1/explain": commands.explain,
+            "/v1/events": commands.events,
+            "/v1/hooks": commands.hooks,
+        }
+        self._ordered: dict[str, Callable[[Document], Document]] = {
+            "/v1/reload": commands.reload,
+            "/v1/check": commands.check,
+            "/v1/stop": commands.stop,
+            "/v1/upgrade": commands.upgrade,
+            "/v1/logs/reopen": commands.reopen_logs,
+        }
+        self._follow = commands.follow
+
+    def __repr__(self) -> str:
+        return f"<Api under_way={self.under_way}>"
+
+    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        """Answer one request."""
+        self.under_way += 1
+        try:
+            return self._answer(environ, start)
+        except Refused as refusal:
+            return _send(start, status_of(refusal.code), _document_of(refusal))
+        except Exception:
+            log.exception("the admin API failed at %s", environ.get("PATH_INFO"))
+            bug = Refused("internal", "edged has a bug: its log has the traceback.")
+            return _send(start, status_of(bug.code), _document_of(bug))
+        finally:
+            self.under_way -= 1
+
+    # Private
+
+    def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        if path not in self._asked and path not in self._ordered:
+            known = ", ".join([*self._asked, *self._ordered])
+            raise Refused("not-found", f"There is no {path[:200]!r} here, but {known}.")
+        allowed = "GET" if path in self._asked else "POST"
+        if method != allowed:
+            raise Refused("method", f"{path} is asked with {allowed}, not {method[:32]}.")
+        if method == "POST":
+            return _send(start, "200 OK", self._ordered[path](_body(environ)))
+        query = _query(environ)
+        if path == "/v1/events" and query.get("follow", ["0"])[-1] not in ("", "0"):
+            start("200 OK", [("Content-Type", "application/x-ndjson")])
+            return _lines(self._follow(query))
+        return _send(start, "200 OK", self._asked[path](query))
+
+
+# Private
+
+
+def _query(environ: Environ) -> Query:
+    try:
+        return parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True, max_num_fields=500)
+    except ValueError as error:
+        raise Refused("bad-request", f"The query is malformed: {error}.") from None
+
+
+def _body(environ: Environ) -> Document:
+    try:
+        with gevent.Timeout(BODY_WAIT_S, TimeoutError("it did not come in time")):
+            data: bytes = environ["wsgi.input"].read(BODY_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise Refused("bad-request", f"The body cannot be read: {error}.") from None
+    if len(data) > BODY_BYTES:
+        raise Refused("too-large", f"The body has more than {BODY_BYTES} bytes.")
+    if not data.strip():
+        return {}
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        raise Refused("bad-request", "The body is not JSON.") from None
+    if not isinstance(document, dict):
+        raise Refused("bad-request", "The body is not a JSON object.")
+    return document
+
+
+def _document_of(refusal: Refused) -> Document:
+    return {"error": refusal.code, "message": refusal.message, **refusal.more}
+
+
+def _send(start: Start, status: str, document: Document) -> Iterable[bytes]:
+    body = json.dumps(document).encode() + b"\n"
+    fields = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    start(status, fields)
+    return [body]
+
+
+def _lines(entries: Iterator[Document | None]) -> Iterator[bytes]:
+    """One line each. An empty line when nothing happened tells whether the client still listens."""
+    for entry in entries:
+        yield b"\n" if entry is None else json.dumps(entry).encode() + b"\n"

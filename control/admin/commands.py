@@ -1,0 +1,185 @@
+"""What the admin API can be asked: one method per verb, from plain values to a JSON document."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, Final
+
+from control import metrics
+from control import status as status_of
+from control.admin.protocol import LARGEST_PAGE, PAGE
+from control.explain import CLIENT, Explainer, explain
+from control.refusal import Refused
+from control.status import Sources
+from control.upgrade import Upgrader
+from edge.shared.segment import Segment
+from edge.table.model import decode_route
+
+FOLLOW_IDLE_S: Final = 10.0
+QUICK_S: Final = 10.0
+
+Query = dict[str, list[str]]
+Document = dict[str, Any]
+
+
+class Commands:
+    """The verbs. Each raises `Refused` for what cannot be done."""
+
+    def __init__(self, sources: Sources, upgrader: Upgrader, explainer: Explainer) -> None:
+        self._sources = sources
+        self._upgrader = upgrader
+        self._explainer = explainer
+
+    def __repr__(self) -> str:
+        return f"<Commands {self._sources.publisher!r}>"
+
+    # Questions
+
+    def status(self, query: Query) -> Document:
+        """Everything at a glance."""
+        return status_of.status(self._sources)
+
+    def workers(self, query: Query) -> Document:
+        """The worker processes."""
+        segment: Segment = self._sources.segment
+        try:
+            master = self._sources.channel.ask("status", timeout_s=status_of.MASTER_WAIT_S)
+        except Refused:
+            master = {}
+        return {
+            "generation": self._sources.publisher.generation,
+            "workers": status_of.workers(segment, master),
+        }
+
+    def routes(self, query: Query) -> Document:
+        """Published routes: `contains` filters patterns, owners and peers; `limit`, `offset`."""
+        needle = _one(query, "contains").lower()
+        limit = _number(query, "limit", PAGE, LARGEST_PAGE)
+        offset = _number(query, "offset", 0)
+        published = self._sources.publisher.published
+        keys = sorted(
+            key
+            for key, text in published.items()
+            if key.startswith("route:") and (not needle or needle in text.lower())
+        )
+        page = keys[offset : offset + limit]
+        return {
+            "generation": self._sources.publisher.generation,
+            "total": len(keys),
+            "offset": offset,
+            "routes": [_compact(asdict(decode_route(published[key]))) for key in page],
+        }
+
+    def explain(self, query: Query) -> Document:
+        """What a request would get: `method`, `url`, any number of `header=Name: value`."""
+        url = _one(query, "url")
+        if not url:
+            raise Refused("bad-request", "The parameter 'url' is missing.")
+        fields = []
+        for text in query.get("header", []):
+            name, colon, value = text.partition(":")
+            if not colon or not name.strip():
+                raise Refused("bad-request", f"A header is 'Name: value', not {text!r}.")
+            fields.append((name.strip(), value.strip()))
+        applied = self._sources.reloader.applied
+        table = self._explainer.table(self._sources.publisher.generation)
+        return explain(
+            table,
+            applied.hooks.hooks if applied else (),
+            _one(query, "method") or "GET",
+            url,
+            fields,
+            _one(query, "client") or CLIENT,
+        )
+
+    def events(self, query: Query) -> Document:
+        """The latest events, oldest first: `limit`, `after` (an id)."""
+        limit = _number(query, "limit", PAGE, LARGEST_PAGE)
+        return {"events": self._sources.events.latest(limit, _number(query, "after", 0))}
+
+    def follow(self, query: Query) -> Iterator[Document | None]:
+        """The latest events, then each as it happens; None when nothing did for a while."""
+        events = self._sources.events
+        # Followed first and read then, so that none falls between; a double is left out.
+        live = events.follow(FOLLOW_IDLE_S)
+        first = next(live)
+        last = 0
+        for entry in self.events(query)["events"]:
+            last = entry["id"]
+            yield entry
+        yield first
+        for entry_or_none in live:
+            if entry_or_none is None or entry_or_none["id"] > last:
+                yield entry_or_none
+
+    def hooks(self, query: Query) -> Document:
+        """The configured hooks in order, with what the workers counted of them."""
+        applied = self._sources.reloader.applied
+        counted = metrics.hook_numbers(self._sources.segment)
+        hooks = applied.hooks.hooks if applied else ()
+        return {
+            "hooks": [asdict(hook) | _numbers(counted.get(hook.name[:40], {})) for hook in hooks]
+        }
+
+    # Orders
+
+    def reload(self, body: Document) -> Document:
+        """Apply the file on disk; `roll` also rolls the workers."""
+        return self._sources.reloader.reload(roll=_flag(body, "roll"))
+
+    def check(self, body: Document) -> Document:
+        """What a reload would do."""
+        return self._sources.reloader.check()
+
+    def stop(self, body: Document) -> Document:
+        """End edged: drained, or `now`."""
+        answer = self._sources.channel.ask("stop", timeout_s=QUICK_S, now=_flag(body, "now"))
+        return {"stopping": True, "master_pid": answer.get("master_pid")}
+
+    def upgrade(self, body: Document) -> Document:
+        """Exec the code on disk in place."""
+        executable = body.get("executable", "")
+        if not isinstance(executable, str):
+            raise Refused("bad-request", "'executable' is a path.")
+        return self._upgrader.upgrade(executable)
+
+    def reopen_logs(self, body: Document) -> Document:
+        """Have all workers open their access log again, after it was moved away."""
+        self._sources.channel.ask("reopen-logs", timeout_s=QUICK_S)
+        return {"reopened": True}
+
+
+# Private
+
+
+def _one(query: Query, name: str) -> str:
+    return query.get(name, [""])[-1]
+
+
+def _number(query: Query, name: str, default: int, largest: int = 2**53) -> int:
+    text = _one(query, name)
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > 16:
+        raise Refused("bad-request", f"The parameter '{name}' is a number, not {text[:20]!r}.")
+    return min(int(text), largest)
+
+
+def _flag(body: Document, name: str) -> bool:
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise Refused("bad-request", f"'{name}' is true or false.")
+    return value
+
+
+def _compact(route: Document) -> Document:
+    return {name: part for name, part in route.items() if part not in (None, "", ())}
+
+
+def _numbers(counted: dict[str, int]) -> Document:
+    calls, us = counted.get("calls", 0), counted.get("us", 0)
+    return {
+        "calls": calls,
+        "errors": counted.get("errors", 0),
+        "seconds": round(us / 1e6, 6),
+        "mean_us": round(us / calls, 1) if calls else None,
+    }

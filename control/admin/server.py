@@ -1,0 +1,155 @@
+"""The admin API's HTTP server: on a unix socket that the master made, for those who may.
+
+Who asks is what the kernel says (SO_PEERCRED): root, edged's own user, or a member of the group
+that the socket's file belongs to. The file's mode says the same to whom cannot connect at all.
+"""
+
+import json
+import logging
+import os
+import pwd
+import socket as stdlib_socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import gevent
+from gevent import pywsgi, socket
+from gevent.pool import Pool
+
+log = logging.getLogger("control.admin")
+
+CONNECTIONS: Final = 128
+HEAD_WAIT_S: Final = 30.0
+SO_PEERGROUPS: Final = 59  # linux/socket.h; Python has no name for it
+
+
+class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
+    """One connection. What is malformed, slow or not allowed gets a JSON error and is closed."""
+
+    def handle(self) -> None:
+        """Serve the connection, if its peer may ask."""
+        refusal = self.server.refusal_of(self.socket)
+        if not refusal:
+            super().handle()
+            return
+        try:
+            self.socket.sendall(_raw("403 Forbidden", "forbidden", refusal))
+        except OSError as error:
+            log.debug("a refused peer is gone: %s", error)
+        finally:
+            self.socket.close()
+
+    def handle_one_request(self) -> Any:  # noqa: ANN401  pywsgi's own protocol
+        """A request, or whatever else came."""
+        try:
+            return super().handle_one_request()
+        except (ValueError, LookupError, OSError, TypeError) as error:
+            return self._handle_client_error(error)
+
+    def read_requestline(self) -> str:
+        """The first line, in time."""
+        with gevent.Timeout(HEAD_WAIT_S, TimeoutError("no request line in time")):
+            line: str = super().read_requestline()
+        return line
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """The rest of the head, in time."""
+        with gevent.Timeout(HEAD_WAIT_S, TimeoutError("no whole head in time")):
+            return bool(super().read_request(raw_requestline))
+
+    def _handle_client_error(self, ex: BaseException) -> tuple[str, bytes]:
+        log.debug("malformed request: %s", ex)
+        return "400", _raw("400 Bad Request", "bad-request", "The request is malformed HTTP.")
+
+
+class Server(pywsgi.WSGIServer):  # type: ignore[misc]
+    """A WSGI server on an inherited listening socket, which stays the master's."""
+
+    handler_class = Handler
+
+    def __init__(
+        self,
+        fd: int,
+        application: Callable[..., Iterable[bytes]],
+        refusal_of: Callable[[Any], str] = lambda _: "",
+    ) -> None:
+        """`refusal_of` says of a connection why its peer may not ask; "" when it may."""
+        self.refusal_of = refusal_of
+        super().__init__(
+            socket.socket(fileno=fd),
+            application,
+            spawn=Pool(CONNECTIONS),
+            log=None,
+            error_log=_Quiet(),
+        )
+
+    def __repr__(self) -> str:
+        return f"<Server {'open' if self.started else 'closed'}>"
+
+    def update_environ(self) -> None:
+        """Nothing to say of an address: a unix socket has none."""
+        self.environ.setdefault("SERVER_NAME", "edged")
+        self.environ.setdefault("SERVER_PORT", "0")
+
+
+class PeerCheck:
+    """Who may use the admin socket."""
+
+    def __init__(self, socket_path: str) -> None:
+        self._path = socket_path
+
+    def __repr__(self) -> str:
+        return f"<PeerCheck {self._path}>"
+
+    def __call__(self, connection: Any) -> str:  # noqa: ANN401  a gevent socket
+        """Why the peer of a connection may not ask, or ""."""
+        size = struct.calcsize("3i")
+        ucred = connection.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_PEERCRED, size)
+        _, uid, gid = struct.unpack("3i", ucred)
+        if uid in (0, os.geteuid()):
+            return ""
+        try:
+            wanted = os.stat(self._path).st_gid
+        except OSError as error:
+            return f"{self._path} cannot be looked at: {error.strerror}."
+        if wanted == gid or wanted in _groups(connection, uid, gid):
+            return ""
+        return (
+            f"User id {uid} may not use this socket: be root, edged's own user,"
+            f" or in group id {wanted}."
+        )
+
+
+# Private
+
+
+class _Quiet:
+    """Where pywsgi's complaints about clients go."""
+
+    def write(self, text: str) -> None:
+        log.debug("%s", text.rstrip())
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def _groups(connection: Any, uid: int, gid: int) -> list[int]:  # noqa: ANN401
+    try:
+        packed = connection.getsockopt(stdlib_socket.SOL_SOCKET, SO_PEERGROUPS, 1024)
+        return list(struct.unpack(f"{len(packed) // 4}I", packed))
+    except OSError:
+        # Too many groups for the buffer: those that the user has now will do.
+        try:
+            return os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+        except KeyError:
+            return []
+
+
+def _raw(status: str, code: str, message: str) -> bytes:
+    body = json.dumps({"error": code, "message": message}).encode() + b"\n"
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

@@ -1,0 +1,185 @@
+"""Process main of control: what the master hands over becomes the admin API, the metrics, and the
+one place from which the table is published.
+
+Workers serve without it. So it may end at any time, and takes up where it was: what is in force is
+in the state database, what is published in the table. It never closes its databases, also when it
+ends in good order: the last one to close a database removes its -wal and -shm files, and the
+workers, who may not write, could not make them again.
+"""
+
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import gevent
+from gevent.event import Event
+
+from control import status
+from control.admin.api import Api
+from control.admin.commands import Commands
+from control.admin.server import PeerCheck, Server
+from control.channel import Channel
+from control.events import Events
+from control.explain import Explainer
+from control.metrics import EdgeCollector, application
+from control.publish import Publisher, owner_of
+from control.refusal import Refused
+from control.reload import Reloader
+from control.state import State
+from control.upgrade import Upgrader
+from edge.shared.segment import Segment
+from supervisor.spec import ControlSetup
+
+log = logging.getLogger("control")
+
+STATE_NAME: Final = "state.db"
+SOCKET_NAME: Final = "edged.sock"
+MEND_S: Final = 2.0
+LAST_ANSWER_S: Final = 30.0
+MASTER_FACTS_S: Final = 5.0
+
+
+def run(setup: ControlSetup) -> int:
+    """Serve until told to stop, or until the master is gone. Called after the fork."""
+    control = Control(setup)
+    control.serve()
+    _leave(0)
+
+
+class Control:
+    """The control process."""
+
+    def __init__(self, setup: ControlSetup) -> None:
+        self.setup = setup
+        spec = setup.spec
+        segment = Segment.attach(setup.segment_fd)
+        state = State(os.path.join(spec.state_dir, STATE_NAME))
+        publisher = Publisher(spec.worker.table_path, segment, setup.doorbells, owner_of(spec))
+        self.events = Events(state)
+        channel = Channel(setup.channel_fd, self._take_event, self._end_with_master)
+        reloader = Reloader(spec, channel, state, publisher, self.events)
+        self.sources = status.Sources(
+            segment=segment, channel=channel, state=state, publisher=publisher,
+            reloader=reloader, events=self.events,
+        )  # fmt: skip
+        self.upgrader = Upgrader(channel, publisher)
+        explainer = Explainer(spec.worker.table_path)
+        self.api = Api(Commands(self.sources, self.upgrader, explainer))
+        self._taken_up = False
+        self._stopping = Event()
+        self._facts: dict[str, Any] = {}
+        self._facts_until = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Control {'stopping' if self._stopping.is_set() else 'serving'}>"
+
+    def serve(self) -> None:
+        """Until SIGTERM, and until the answer under way is given."""
+        self._term = gevent.get_hub().loop.signal(signal.SIGTERM)
+        self._term.start(self._stopping.set)
+        self.sources.channel.start()
+        self.events.start()
+        self._take_up()
+        admin = Server(self.setup.admin_fd, self.api, PeerCheck(self._socket_path()))
+        admin.start()
+        if self.setup.metrics_fd >= 0:
+            collector = EdgeCollector(self.sources.segment, self._gauges)
+            Server(self.setup.metrics_fd, application(collector)).start()
+        gevent.spawn(self._say_ready)
+        gevent.spawn(self._mend_on)
+        self._stopping.wait()
+        admin.stop_accepting()
+        deadline = time.monotonic() + LAST_ANSWER_S
+        while self.api.under_way and time.monotonic() < deadline:
+            gevent.sleep(0.01)
+        self.events.flush()
+
+    # Private
+
+    def _socket_path(self) -> str:
+        return os.path.join(self.setup.spec.run_dir, SOCKET_NAME)
+
+    def _take_event(self, event: dict[str, Any]) -> None:
+        self.events.take(event)
+        self.upgrader.take(event)
+        if event.get("event") == "reload":
+            gevent.spawn(self._reload)
+
+    def _reload(self) -> None:
+        """As the master was asked to by SIGHUP. The outcome is logged, and an event."""
+        try:
+            self.sources.reloader.reload()
+        except Refused as refusal:
+            log.debug("the reload by signal was refused: %s", refusal.code)
+
+    def _end_with_master(self) -> None:
+        log.error("the master is gone: ending")
+        _leave(0)
+
+    def _say_ready(self) -> None:
+        try:
+            self.sources.channel.ask("ready")
+            self.sources.reloader.align(boot=self.setup.boot)
+        except Refused as refusal:
+            log.error("%s", _with_traceback(refusal))
+            self.sources.reloader.problem = refusal
+
+    def _take_up(self) -> None:
+        try:
+            self.sources.reloader.take_up(boot=self.setup.boot)
+            self._taken_up = True
+        except Refused as refusal:
+            log.error("cannot publish yet: %s", refusal.message)
+
+    def _mend_on(self) -> None:
+        """Try again what a locked, full or broken database did not let us do."""
+        state, publisher = self.sources.state, self.sources.publisher
+        while True:
+            gevent.sleep(MEND_S)
+            if not self._taken_up:
+                self._take_up()
+            try:
+                if state.problem is not None:
+                    state.change(lambda database: None)
+                self.sources.reloader.write_down()
+                if publisher.problem is not None:
+                    with publisher.lock:
+                        publisher.open()
+            except Refused as refusal:
+                log.debug("not mended yet: %s", refusal.message)
+
+    def _gauges(self) -> Mapping[str, float]:
+        """What metrics say of the whole; the master is asked every few seconds only."""
+        now = time.monotonic()
+        if now >= self._facts_until:
+            self._facts_until = now + MASTER_FACTS_S
+            try:
+                self._facts = self.sources.channel.ask("status", timeout_s=1.0)
+            except Refused:
+                log.debug("metrics without the master's facts")
+        publisher = self.sources.publisher
+        return {
+            "generation": publisher.generation,
+            "routes": publisher.routes,
+            "control_restarts": self._facts.get("control_restarts", 0),
+            "uptime_seconds": self._facts.get("uptime_s") or 0,
+        }
+
+
+# Private
+
+
+def _with_traceback(refusal: Refused) -> str:
+    trace = refusal.more.get("traceback", "")
+    return f"{refusal.message}\n{trace}" if trace else refusal.message
+
+
+def _leave(code: int) -> NoReturn:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
