@@ -160,5 +160,7 @@ def test_check_loads_the_hooks(folder) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"{path}: server.hooks: ")
     assert "No module named 'no_such_module_here'" in done.stderr
-    (folder / "hooks.py").write_text("from edge import Hook\n", encoding="utf-8")
+    (folder / "hooks.py").write_text(
+        "from edge import Hook\n\nclass Nothing(Hook): ...\n", encoding="utf-8"
+    )
     assert edged("--check", "--config", str(path)).returncode == 0
