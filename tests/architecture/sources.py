@@ -1,0 +1,63 @@
+"""The project's own sources, parsed once, for the tests of the house rules."""
+
+import ast
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PACKAGES: Final = ("edge", "supervisor", "control")
+FOLDERS: Final = (*PACKAGES, "deploy", "tests")
+BROKEN_ON_PURPOSE: Final = ROOT / "tests" / "edge" / "bad_hooks"
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file."""
+
+    path: Path
+    text: str
+    tree: ast.Module
+
+    def __str__(self) -> str:
+        return str(self.path.relative_to(ROOT))
+
+    @property
+    def module(self) -> str:
+        """Its dotted name, such as "edge.http1.parse"."""
+        parts = self.path.relative_to(ROOT).with_suffix("").parts
+        return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+    @property
+    def length(self) -> int:
+        """Its lines."""
+        return self.text.count("\n")
+
+    def functions(self) -> Iterator[FunctionNode]:
+        """All functions and methods, nested ones too."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, FunctionNode))
+
+    def classes(self) -> Iterator[ast.ClassDef]:
+        """All classes."""
+        return (node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef))
+
+
+@functools.cache
+def sources(*folders: str) -> tuple[Source, ...]:
+    """Every Python file of these folders (all that run in production, when none is named)."""
+    found = []
+    for folder in folders or PACKAGES:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if BROKEN_ON_PURPOSE not in path.parents:
+                text = path.read_text(encoding="utf-8")
+                found.append(Source(path, text, ast.parse(text)))
+    return tuple(found)
+
+
+def code_folders() -> list[Path]:
+    """Every folder that holds Python files, test data apart."""
+    return sorted({source.path.parent for source in sources(*FOLDERS)})
