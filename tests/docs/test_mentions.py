@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from control.admin import api, protocol
+from control.config import loads
 from control.config.reference import setting_names
 from edge.errors import Reason
 from edge.pages import STATUS
+from edge.phases import Phase
+from tests.control.config.fake_machine import FakeMachine
 from tests.docs.commands import run
 from tests.docs.pages import ROOT, pages, quoted, rows
 
@@ -79,6 +82,33 @@ def test_every_reason_of_x_edge_error_is_explained_with_its_status() -> None:
         said = re.findall(r"\d{3}", cell)
         assert said == ([str(status)] if status != 499 else []), name
         assert said or cell == "none", name
+
+
+def test_every_phase_is_on_the_way_of_a_request() -> None:
+    way = TEXTS[ROOT / "ARCHITECTURE.md"].split("## The way of a request")[1]
+    assert [phase for phase in Phase if not re.search(rf"\b{phase}\b", way)] == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "address", "user"),
+    [
+        (FakeMachine(user="root", may_bind_80=True), "[::]:80", "nobody"),
+        (
+            FakeMachine(user="root", may_bind_80=True, users=frozenset({"edged"})),
+            "[::]:80",
+            "edged",
+        ),
+        (FakeMachine(user="alice"), "[::]:8080", ""),
+    ],
+)
+def test_where_it_listens_and_as_whom_is_as_the_readme_says(
+    machine: FakeMachine, address: str, user: str
+) -> None:
+    said = " ".join(TEXTS[README].split())
+    assert "As root it listens on port 80 and its workers run as user `edged`, or `nobody`" in said
+    assert "as an ordinary user it listens on 8080" in said
+    spec = loads("", "/edged.toml", machine).spec
+    assert (spec.http, spec.user) == ((address,), user)
 
 
 def test_every_path_of_the_admin_api_is_on_its_page() -> None:
