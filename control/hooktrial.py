@@ -9,11 +9,13 @@ import pwd
 import sys
 
 from edge import hookcheck
+from edge.preload import preload
 
 
 def main(arguments: list[str]) -> int:
     """Check the hooks as that user ("": as oneself)."""
     user, hook_path, *hooks = arguments
+    preload()
     if user:
         entry = pwd.getpwnam(user)
         os.initgroups(user, entry.pw_gid)

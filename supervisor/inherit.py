@@ -41,15 +41,23 @@ def close_others(kept: Iterable[int]) -> None:
 
 
 def open_fds() -> set[int]:
-    """The descriptors of this process, but for the one that reads the list."""
-    folder = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return {int(name) for name in os.listdir(folder)} - {folder}
-    finally:
-        os.close(folder)
+    """The descriptors of this process."""
+    # The list names the descriptor that it was read with, which is closed by now.
+    return {fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_open(fd)}
 
 
 def forget_environment() -> None:
     """Remove from the environment what only the master may see."""
     for name in FORGOTTEN:
         os.environ.pop(name, None)
+
+
+# Private
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True

@@ -71,6 +71,7 @@ def serve(
 def preload() -> RunWorker:
     """Import the worker's modules, so that all workers share their pages; gives its main."""
     module = importlib.import_module("edge.worker")
+    importlib.import_module("edge.preload").preload()
     assert_forkable()
     run: Callable[[WorkerSetup], int] = module.run
     return run
@@ -113,9 +114,9 @@ class Master:
 
     def _begin(self) -> None:
         tree = self.tree
-        self._tick()
         if tree.notifier.watchdog_s:
             self._pet()
+        self.tree.timers.after(0.0, self._tick)
         if self._takeover is not None:
             self._takeover.begin()
             self._jobs.append(self._takeover)
