@@ -20,7 +20,9 @@ LATE = {
 
 IMPORTED = """
 import importlib, json, sys, threading
-importlib.import_module(sys.argv[1])
+module = importlib.import_module(sys.argv[1])
+for call in sys.argv[2:]:
+    getattr(module, call)()
 hub = sys.modules.get("gevent._hub_local")
 print(json.dumps({
     "threads": threading.active_count(),
@@ -30,10 +32,10 @@ print(json.dumps({
 """
 
 
-def imported(module: str) -> dict:
-    """What a new interpreter holds when it has imported that module."""
+def imported(module: str, *calls: str) -> dict:
+    """What a new interpreter holds when it has imported that module (and called those)."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", IMPORTED, module],
+        [sys.executable, "-W", "error", "-c", IMPORTED, module, *calls],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         check=True,
@@ -52,11 +54,15 @@ def test_the_master_loads_no_loop_library_and_starts_no_thread(module: str) -> N
     )
 
 
-def test_the_workers_code_makes_no_hub_and_no_thread_when_the_master_preloads_it() -> None:
-    found = imported("edge.worker")
-    assert "gevent" in found["modules"]
+def test_what_the_master_preloads_makes_no_hub_and_no_thread() -> None:
+    found = imported("supervisor.master", "preload")
+    assert {"gevent", "edge.worker"} <= set(found["modules"])
     assert (found["threads"], found["hub"]) == (1, False)
-    assert not any(name.startswith(("control", "supervisor")) for name in found["modules"])
+
+
+def test_the_workers_code_loads_nothing_of_the_master_or_of_control() -> None:
+    found = imported("edge.worker")["modules"]
+    assert not any(name.startswith(("control", "supervisor")) for name in found)
 
 
 def test_a_hooks_author_gets_no_server_by_importing_edge() -> None:
