@@ -5,12 +5,13 @@ control, which learns what the hooks are, which files they came from, or why the
 """
 
 import json
+import math
 import os
 import pwd
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,16 @@ class HookReport:
         )
         return cls(hooks=hooks, files=dict(raw["files"]))
 
+    def doubting(self, since: float) -> "HookReport":
+        """The same, without the hashes of files that were changed since that wall time.
+
+        Workers that started then may have loaded what those files held before.
+        """
+        return replace(
+            self,
+            files={path: "" if _changed(path) >= since else h for path, h in self.files.items()},
+        )
+
 
 def check(spec: Spec, timeout_s: float = TIMEOUT_S) -> HookReport:
     """The hooks of a spec. Raises `Refused` (`hooks-failed`, with the traceback) when they fail."""
@@ -79,6 +90,13 @@ def check(spec: Spec, timeout_s: float = TIMEOUT_S) -> HookReport:
 
 
 # Private
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.stat(path).st_ctime
+    except OSError:
+        return math.inf
 
 
 def _environment(own: Mapping[str, str], who: str) -> dict[str, str]:

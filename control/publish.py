@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 import gevent
 from gevent.lock import RLock
 
+from control.events import wall_time
 from control.refusal import Refused
 from control.state import explained, patiently
 from edge.shared.scoreboard import Column, State
@@ -200,6 +201,12 @@ class Publisher:
                 }
             )
         )
+
+    def first_worker_started(self) -> float:
+        """The wall time at which the oldest live worker was started; now without any."""
+        started = [row[Column.STARTED] for row in self._rows() if row[Column.STATE]]
+        age_s = (time.monotonic_ns() - min(started)) / 1e9 if started else 0.0
+        return wall_time() - age_s
 
     # Private
 

@@ -131,7 +131,8 @@ class Reloader:
                 self.spec = loaded.spec
             if boot:
                 hooks = hookcheck.check(self.spec)
-                self.applied = replace(self.applied, hooks=hooks)
+                since = self._publisher.first_worker_started()
+                self.applied = replace(self.applied, hooks=hooks.doubting(since))
                 self._unwritten = True
                 self.write_down()
 
@@ -190,12 +191,15 @@ class Reloader:
             raise
         self.spec, self.problem, self._unwritten = plan.spec, None, False
         self.applied = replace(applied, generation=self._publisher.generation)
+        announced = time.monotonic()
         self._publisher.announce()
+        late = list(self._publisher.wait())
         return {
             "routes": _counts(plan.changes),
             "rolled": rolled,
             "generation": self._publisher.generation,
-            "unacked": list(self._publisher.wait()),
+            "unacked": late,
+            "publish_ms": round((time.monotonic() - announced) * 1000, 1),
         }
 
     def _commit(self, number: int, changes: Changes) -> None:

@@ -88,6 +88,7 @@ class Master:
         self._stop: Stop | None = None
         self._over = False
         self._said_ready = False
+        self._tick_timer = tree.timers.after(0.0, self._tick)
         self._watch = Watch(tree.pool, tree.journal, tree.timers)
         self._signals = Signals(tree.selector, self._on_signal)
         tree.on_request = self._on_request
@@ -116,7 +117,6 @@ class Master:
         tree = self.tree
         if tree.notifier.watchdog_s:
             self._pet()
-        self.tree.timers.after(0.0, self._tick)
         if self._takeover is not None:
             self._takeover.begin()
             self._jobs.append(self._takeover)
@@ -147,9 +147,12 @@ class Master:
             self._said_ready = True
             tree.notifier.ready()
         tree.notifier.status(tree.summary())
+        if tree.pool.is_waiting and self._tick_timer.when - tree.timers.clock() > TICK_WAITING_S:
+            self._tick_timer.cancel()
+            self._tick()
 
     def _tick(self) -> None:
-        self.tree.timers.after(self._tick_s(), self._tick)
+        self._tick_timer = self.tree.timers.after(self._tick_s(), self._tick)
         self._watch.check()
         self._reap()
 

@@ -5,7 +5,6 @@ went. When the new code does not come up within its time, the old workers stay; 
 was another program, the master execs itself back into that.
 """
 
-import functools
 import logging
 import os
 import signal

@@ -48,9 +48,9 @@ class Upgrade:
         if not self._rehearsal.finished:
             return False
         if self._rehearsal.error:
-            error = f"the new version does not start, the old one goes on: {self._rehearsal.error}"
-            log.error("upgrade refused: %s", error)
-            self._channel.answer(self._request, error=error)
+            why = f"the new version does not start, the old one goes on: {self._rehearsal.error}"
+            log.error("upgrade refused: %s", why)
+            self._channel.answer(self._request, error=why)
             return True
         self._channel.answer(self._request)
         self._tree.notifier.reloading()
