@@ -118,7 +118,6 @@ def _worker(number: int, row: memoryview, now: int) -> dict[str, Any]:
         "exchanges": row[Column.EXCHANGES],
         "upgraded": row[Column.UPGRADED],
         "idle_peers": row[Column.IDLE_PEERS],
-        "takeovers": row[Column.TAKEOVERS],
         "problems": [_WORDS[bit][0] for bit in Problem if row[Column.PROBLEMS] & bit],
     }
 

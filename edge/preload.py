@@ -24,7 +24,8 @@ HUB: Final = (
 
 FOR_HOOKS: Final = (
     "base64", "binascii", "bisect", "collections.abc", "copy", "csv", "datetime", "decimal",
-    "difflib", "email.message", "email.utils", "encodings.idna", "encodings.utf_16", "fnmatch",
+    "difflib", "email.message", "email.utils", "encodings.ascii", "encodings.idna",
+    "encodings.latin_1", "encodings.utf_16", "encodings.utf_8_sig", "fnmatch",
     "fractions", "glob", "gzip", "hashlib", "heapq", "hmac", "html", "html.parser",
     "http.client", "http.cookies", "ipaddress", "json", "locale", "math", "mimetypes",
     "operator", "pathlib", "pickle", "pprint", "random", "secrets", "shlex", "shutil",

@@ -26,7 +26,6 @@ class Column(IntEnum):
     UPGRADED = 9  # tunnels open
     PROBLEMS = 10  # `Problem` bits
     IDLE_PEERS = 11  # idle upstream connections in its pool
-    TAKEOVERS = 12  # connections accepted for a stalled neighbour
 
 
 class State(IntEnum):

@@ -91,6 +91,8 @@ class Edged:
         self._body, self._server = body, server
         self._environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._ready_before = 0
+        self._command = [sys.executable, "-m", "control.serve", "--config", str(self.config)]
         for name, text in (files or {}).items():
             self.write_file(name, text)
         self.write()
@@ -137,11 +139,12 @@ class Edged:
 
     # Life
 
-    def start(self, *, wait: bool = True) -> Self:
+    def start(self, *, wait: bool = True, command: Iterable[str] = ()) -> Self:
         """Start it, and wait until every worker serves."""
+        self._ready_before = self.log.count(" ready: slot ")
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "control.serve", "--config", str(self.config)],
+                list(command) or self._command,
                 cwd=ROOT,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -149,7 +152,8 @@ class Edged:
                 stderr=log,
                 start_new_session=True,
             )
-        Edged.running.append(self)
+        if self not in Edged.running:
+            Edged.running.append(self)
         if wait:
             try:
                 eventually(self.is_ready, READY_S)
@@ -168,9 +172,17 @@ class Edged:
             raise RuntimeError(f"edged exited with {process.returncode}:\n{self.log}")
         if len(self.workers()) < self.workers_wanted or not _answers(f"unix:{self.socket_path}"):
             return False
-        if self.log.count(" ready: slot ") < self.workers_wanted:
+        if self.log.count(" ready: slot ") - self._ready_before < self.workers_wanted:
             return False
         return all(_answers(address) for address in self.addresses)
+
+    def run_again(self, within_s: float = 20.0) -> Outcome:
+        """Run the same command once more, to its end: one that must not start."""
+        done = subprocess.run(
+            self._command, cwd=ROOT, env=self._environ, stdin=subprocess.DEVNULL,
+            capture_output=True, timeout=within_s, check=False, text=True,
+        )  # fmt: skip
+        return Outcome(done.returncode, done.stdout, done.stderr)
 
     def stop(self, *, expect: int | None = None) -> int:
         """SIGTERM and wait; SIGKILL for the whole session when that does not end it.
@@ -208,6 +220,12 @@ class Edged:
         """Send a signal to the master."""
         os.kill(self.master_pid, number)
 
+    def give_away(self, name: str, uid: int) -> None:
+        """Make a user the owner of a folder beside the config, and of what is in it."""
+        folder = self.folder / name
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, uid, uid)
+
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -233,6 +251,15 @@ class Edged:
     def control_pid(self) -> int:
         """The control process's pid, or 0."""
         return next((pid for pid, title in self._titles() if title.startswith("control")), 0)
+
+    def uid_of(self, pid: int) -> int:
+        """The effective user id of a process."""
+        text = Path(f"/proc/{pid}/status").read_text()
+        return int(next(line for line in text.splitlines() if line.startswith("Uid:")).split()[2])
+
+    def title_of(self, pid: int) -> str:
+        """The title of a process."""
+        return title_of(pid)
 
     def processes(self) -> list[int]:
         """The master and all its descendants."""
