@@ -106,7 +106,7 @@ class Publisher:
         The file only repeats what the configuration says. So when no worker uses it, one that
         cannot be read is made anew.
         """
-        alone = not any(row[Column.STATE] for row in self._rows())
+        alone = not any(row[Column.STATE] in _SERVING for row in self._rows())
         try:
             self._try(self._open)
         except Refused as refusal:

@@ -76,6 +76,7 @@ class Edged:
         addresses: Iterable[str] = (),
         files: dict[str, str] | None = None,
         environ: dict[str, str] | None = None,
+        state_dir: Path | str = "state",
     ) -> None:
         """`files` (such as hook modules) are written beside the config."""
         self.folder = Path(tempfile.mkdtemp(prefix="edged-"))
@@ -88,7 +89,7 @@ class Edged:
         self.socket_path = self.run_dir / "edged.sock"
         self.access_log_path = self.run_dir / "access.log"
         self.log_path = self.folder / "stderr.log"
-        self._body, self._server = body, server
+        self._body, self._server, self._state_dir = body, server, state_dir
         self._environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_before = 0
@@ -123,7 +124,7 @@ class Edged:
         self.workers_wanted = workers or self.workers_wanted
         text = (
             f"[server]\nhttp = {json.dumps(self.addresses)}\nworkers = {self.workers_wanted}\n"
-            f'state_dir = "state"\nrun_dir = "run"\n{self._server}\n\n{self._body}\n'
+            f'state_dir = "{self._state_dir}"\nrun_dir = "run"\n{self._server}\n\n{self._body}\n'
         )
         self.write_file(self.config.name, text)
 
@@ -216,6 +217,11 @@ class Edged:
         assert self._process is not None
         return self._process.wait(within_s)
 
+    def kill(self, pid: int) -> None:
+        """SIGKILL for one of its processes."""
+        assert pid in self.processes()
+        os.kill(pid, signal.SIGKILL)
+
     def signal(self, number: int) -> None:
         """Send a signal to the master."""
         os.kill(self.master_pid, number)
@@ -272,25 +278,12 @@ class Edged:
 
     def ctl(self, *arguments: str, timeout_s: float = 60.0) -> Outcome:
         """Run edgectl against it."""
-        command = [
-            sys.executable,
-            "-c",
-            "import sys; from control.cli.main import main; sys.exit(main())",
-            "--socket",
-            str(self.socket_path),
-            *arguments,
-        ]
-        done = subprocess.run(
-            command,
-            cwd=self.folder,
-            env={**self._environ, "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=timeout_s,
-            check=False,
-            text=True,
-        )
-        return Outcome(done.returncode, done.stdout, done.stderr)
+        return self._finish(self._begin(arguments), timeout_s)
+
+    def ctl_many(self, arguments: Iterable[str], count: int) -> list[Outcome]:
+        """The same command several times at once."""
+        begun = [self._begin(tuple(arguments)) for _ in range(count)]
+        return [self._finish(process, 60.0) for process in begun]
 
     def ctl_json(self, *arguments: str) -> Any:
         """Run edgectl with --json; it must succeed."""
@@ -336,6 +329,34 @@ class Edged:
         return found
 
     # Private
+
+    def _begin(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+        command = [
+            sys.executable,
+            "-c",
+            "import sys; from control.cli.main import main; sys.exit(main())",
+            "--socket",
+            str(self.socket_path),
+            *arguments,
+        ]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env={**self._environ, "COLUMNS": "200"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _finish(self, process: subprocess.Popen[str], timeout_s: float) -> Outcome:
+        try:
+            out, err = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise
+        return Outcome(process.returncode, out, err)
 
     def _titles(self) -> list[tuple[int, str]]:
         if not self.is_running:
