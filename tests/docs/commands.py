@@ -16,7 +16,7 @@ STARTS: Final = {"edged --config edged.toml"}
 UNTRIED: Final = {
     "python3 -m venv ~/edged": "it would write into the home folder",
     "~/edged/bin/pip install .": "it needs the network; `make` installs the same way",
-    "curl http://127.0.0.1:8080/": "it needs the demo's ports; the demo has a test of its own",
+    "curl http://127.0.0.1:8080/": "it needs a fixed port; test_demo.py asks the same of another",
 }
 """What no test runs, and why."""
 
