@@ -7,21 +7,8 @@ Outside a server (in a hook's own tests) the same calls work on memory private t
 
 import fcntl
 from collections.abc import Callable
-from typing import Protocol
 
-
-class Registry(Protocol):
-    """What `names` needs of a segment."""
-
-    rows: int
-
-    @property
-    def fd(self) -> int: ...  # noqa: D102
-
-    def user_names(self) -> list[str]: ...  # noqa: D102
-    def add_user_name(self, name: str) -> int: ...  # noqa: D102
-    def user_row(self, row: int) -> memoryview: ...  # noqa: D102
-    def user_flags(self) -> memoryview: ...  # noqa: D102
+from edge.shared.segment import Segment
 
 
 class SharedCounter:
@@ -106,7 +93,7 @@ def flag(name: str) -> SharedFlag:
     return SharedFlag(name, index, _bound()[0].user_flags())
 
 
-def bind(segment: Registry, row: int) -> None:
+def bind(segment: Segment, row: int) -> None:
     """Use that segment, and that row for what this process counts. A worker calls it once."""
     global _segment, _row
     _segment, _row = segment, row
@@ -114,15 +101,13 @@ def bind(segment: Registry, row: int) -> None:
 
 # Private
 
-_segment: Registry | None = None
+_segment: Segment | None = None
 _row = 0
 
 
-def _bound() -> tuple[Registry, int]:
+def _bound() -> tuple[Segment, int]:
     if _segment is None:
-        from edge.shared.segment import Segment  # a server has bound its own
-
-        bind(Segment.create(1), 0)
+        bind(Segment.create(1), 0)  # a server has bound its own
     assert _segment is not None
     return _segment, _row
 

@@ -13,7 +13,6 @@ BEFORE_THE_FORK = ["control.serve", "control.config", "supervisor.master", "supe
 
 LATE = {
     "control/serve.py": "`edged --check` and `edged --help` load no server",
-    "edge/shared/names.py": "only a test or a script without a server makes a segment",
     "control/cli": "a verb loads what it needs",
 }
 """Where functions import, and why. In all other files the head of the file says it all."""

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from tests.architecture.sources import FunctionNode, sources
 
 FILE_LINES = 400
+USUAL_LINES = 300
 BODY_LINES = 40
 PARAMETERS = 6
 ATTRIBUTES = 12
 
 LONG = {
     "edge/http1/parse.py": "the strict grammar of a head in one place, for one reader",
+    "tests/support/edged.py": "all that a test can ask of one edged, in the order of its life",
     "tests/support/load_clients.py": "one class per kind of client, all with the same shape",
 }
 
@@ -36,7 +38,8 @@ def test_a_file_is_short_or_known_to_be_long() -> None:
     lengths = {
         str(source): source.length for source in sources("edge", "supervisor", "control", "tests")
     }
-    assert {path for path, length in lengths.items() if length > FILE_LINES} == set(LONG)
+    assert {path for path, length in lengths.items() if length > FILE_LINES} <= set(LONG)
+    assert [path for path in LONG if lengths.get(path, 0) <= USUAL_LINES] == []
 
 
 def test_a_function_fits_on_a_screen() -> None:
