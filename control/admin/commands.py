@@ -131,9 +131,9 @@ class Commands:
         return self._sources.reloader.check()
 
     def stop(self, body: Document) -> Document:
-        """End edged: drained, or `now`."""
-        answer = self._sources.channel.ask("stop", timeout_s=QUICK_S, now=_flag(body, "now"))
-        return {"stopping": True, "master_pid": answer.get("master_pid")}
+        """End edged: drained, or `now`. Answered when the workers are gone."""
+        self._sources.channel.ask("stop", now=_flag(body, "now"))
+        return {"stopping": True}
 
     def upgrade(self, body: Document) -> Document:
         """Exec the code on disk in place."""

@@ -65,8 +65,7 @@ def test_fifty_reloads_of_routes_fail_no_request_and_end_no_stream(
             route("*", web_origin.address)
             + route(
                 f"new-{number}.test",
-                web_origin.address,
-                'response_headers = { set = { "X-N" = "%d" } }' % number,
+                extra=f'respond = "{number}"',
             )
         )
         answer = edged.ctl_json("reload")

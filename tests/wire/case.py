@@ -15,14 +15,14 @@ Lines run from top to bottom. The first is a comment with an RFC section or a CV
                  Ends of lines do not count; \r \n \t \0 \\ \xHH are escapes, and \*{9000 abc} is
                  "abc" 9000 times
 `expect:`        [METHOD] STATUS [keep|close|cut|reset]; or "closed": an end without an answer.
-                 keep: the connection must serve another request. cut: the answer must not look whole
+                 keep: the connection must serve another request. cut: it must not look whole
 `interim:`       wait for that 1xx before going on
 `header:` `no-header:` `body:` `trailer:` `reason:`   of the answer expected last
 `origin:`        nothing; same (all that was sent, as it was sent); cut (no whole request);
                  request (`= ` lines follow); any
 `reply:`         `< ` lines for the next request follow; only needed when requests differ in it
 `origin-ends:`   close, reset or hang, after the bytes of the reply
-`from:`          local address of the client: 127.0.0.2 is a trusted proxy, 127.0.0.3 must send PROXY
+`from:`          client's local address: 127.0.0.2 is a trusted proxy, 127.0.0.3 must send PROXY
 `client:`        finish (close the sending half) or reset
 `whole-only:`    why the bytes are not sent one by one as well
 """

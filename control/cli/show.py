@@ -1,0 +1,232 @@
+"""Documents as text for a person: sentences, and tables that line up.
+
+What comes from outside (paths, header values, tracebacks) is shown with its control characters
+escaped, so that nothing can steer the terminal.
+"""
+
+import datetime
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import click
+
+Document = dict[str, Any]
+
+_STATE_COLOURS: Final = {"ready": "green", "draining": "yellow", "starting": "yellow"}
+
+
+def printable(text: object) -> str:
+    """The text with everything but line breaks and printable characters escaped."""
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii")
+        for c in str(text)
+    )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Columns that line up; numbers to the right."""
+    cells = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
+    right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(heads))]
+    lines = [_line(heads, widths, right), *(_line(row, widths, right) for row in cells)]
+    return "\n".join([click.style(lines[0], bold=True), *lines[1:]])
+
+
+def status(document: Document) -> str:
+    """`edgectl status`."""
+    parts = [
+        f"edged {document['version']} serves {_count(document['routes'], 'route')} on"
+        f" {' '.join(document['http'])}, up {duration(document['uptime_s'])}",
+        f"config      {document['config']}, applied {_when(document['applied_at'])},"
+        f" generation {document['generation']}",
+        f"processes   master {document['master_pid']}, control {document['control_pid']}"
+        f" (restarted {document['control_restarts']} times)",
+        f"answers     {_totals(document['totals'])}",
+    ]
+    if document["metrics"]:
+        parts.insert(3, f"metrics     http://{document['metrics']}/metrics")
+    text = printable("\n".join(parts)) + "\n\n" + workers(document["workers"]) + "\n"
+    problems = document["problems"]
+    if not problems:
+        return text + "\n" + click.style("no problems", fg="green")
+    lines = [f"  {each['code']}: {printable(each['message'])}" for each in problems]
+    return text + "\n" + click.style("problems", fg="red", bold=True) + "\n" + "\n".join(lines)
+
+
+def workers(listed: Iterable[Document]) -> str:
+    """`edgectl workers`."""
+    heads = ("slot", "pid", "state", "roll", "generation", "connections", "exchanges", "upgraded",
+             "idle peers", "heartbeat", "age")  # fmt: skip
+    keys = ("slot", "pid", "state", "code", "acked", "connections", "exchanges", "upgraded",
+            "idle_peers")  # fmt: skip
+    rows = [
+        [
+            *(_dash(worker.get(key)) for key in keys),
+            _dash(worker.get("heartbeat_age_s"), " s"),
+            duration(worker.get("age_s")),
+        ]
+        for worker in listed
+    ]
+    text = table(heads, rows)
+    for state, colour in _STATE_COLOURS.items():
+        text = text.replace(f" {state} ", " " + click.style(state, fg=colour) + " ")
+    return text
+
+
+def routes(document: Document) -> str:
+    """`edgectl routes`."""
+    rows = [(r["pattern"], _goal(r), r.get("owner", "")) for r in document["routes"]]
+    shown = len(rows)
+    more = document["total"] - document["offset"] - shown
+    text = table(("match", "goes to", "from"), rows) if rows else "no routes"
+    return text + (f"\n{more} more: use --offset {document['offset'] + shown}" if more > 0 else "")
+
+
+def explain(document: Document) -> str:
+    """`edgectl explain`."""
+    lines = [f"{document['method']} {document['url']}"]
+    answer = document.get("answer")
+    for candidate in document.get("candidates", ()):
+        mark = "→" if candidate["chosen"] else " "
+        lines.append(f"  {mark} {candidate['pattern']}  ({candidate['owner']})  {candidate['why']}")
+    for phase, hooks in document.get("hooks", {}).items():
+        lines.append(f"  {phase:<22} {', '.join(hooks)}")
+    if answer is not None:
+        lines.append(f"  answer                 {_answer(answer)}")
+    if "peers" in document:
+        peers, balance = " ".join(document["peers"]), document["balance"]
+        lines += [
+            f"  peers                  {peers}  ({balance}, at most {document['attempts']} tried)",
+            f"  sent as                {document['method']} {document['upstream_target']}",
+        ]
+        lines += [f"    + {name}: {value}" for name, value in document["headers_added"]]
+        lines += [f"    - {name}: {value}" for name, value in document["headers_removed"]]
+    return printable("\n".join(lines))
+
+
+def reloaded(document: Document) -> str:
+    """`edgectl reload`."""
+    rolled = "workers rolled" if document["rolled"] else "no worker restarted"
+    text = (
+        f"reloaded; routes: {_changes(document['routes'])}; {rolled}; generation"
+        f" {document['generation']}, {document['milliseconds']} ms"
+    )
+    if late := document["unacked"]:
+        slots = ", ".join(map(str, late))
+        text += f"\nnot taken up yet by the workers of slots {slots}: see 'edgectl status'"
+    return text
+
+
+def checked(document: Document) -> str:
+    """`edgectl check`."""
+    rolls = "the workers roll" if document["rolls"] else "no worker restarts"
+    return printable(
+        f"{document['path']} is good. A reload would change routes: {_changes(document['routes'])};"
+        f" {rolls}."
+    )
+
+
+def hooks(document: Document) -> str:
+    """`edgectl hooks`."""
+    if not document["hooks"]:
+        return "no hooks"
+    return table(
+        ("hook", "phases", "on error", "calls", "errors", "µs each", "from"),
+        [
+            (
+                h["name"],
+                " ".join(h["phases"]),
+                h["on_error"],
+                h["calls"],
+                h["errors"],
+                _dash(h["mean_us"]),
+                f"{h['source']}:{h['line']}",
+            )
+            for h in document["hooks"]
+        ],
+    )
+
+
+def event(entry: Document) -> str:
+    """One line of `edgectl events`, with its detail below."""
+    text = f"{_when(entry['time'])}  {entry['event']:<15} {entry['text']}"
+    detail = entry.get("detail")
+    if isinstance(detail, str) and detail.strip():
+        text += "\n    " + detail.strip().replace("\n", "\n    ")
+    return printable(text)
+
+
+def refusal(document: Document) -> str:
+    """What was refused, and the traceback that says where."""
+    trace = str(document.get("traceback", "")).strip()
+    return printable(document["message"] + (f"\n{trace}" if trace else ""))
+
+
+def duration(seconds: float | None) -> str:
+    """About how long, in the two largest units."""
+    if seconds is None:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    for unit, size, next_unit, next_size in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "min", 60),
+        ("min", 60, "s", 1),
+    ):
+        if seconds >= size:
+            return f"{seconds // size:.0f} {unit} {seconds % size // next_size:.0f} {next_unit}"
+    raise AssertionError("longer than a minute, and than nothing")
+
+
+# Private
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    return "  ".join(
+        cell.rjust(width) if to_right else cell.ljust(width)
+        for cell, width, to_right in zip(cells, widths, right, strict=True)
+    ).rstrip()
+
+
+def _is_number(text: str) -> bool:
+    return text == "-" or text.split(" ")[0].replace(".", "", 1).isdigit()
+
+
+def _dash(value: object, unit: str = "") -> str:
+    return "-" if value is None else f"{value}{unit}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _when(seconds: float | None) -> str:
+    if seconds is None:
+        return "never"
+    when = datetime.datetime.fromtimestamp(seconds, datetime.UTC).astimezone()
+    return when.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _changes(counts: Document) -> str:
+    return ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing"
+
+
+def _totals(totals: Document) -> str:
+    statuses = ", ".join(f"{n} {name}" for name, n in totals["statuses"].items() if n)
+    return f"{totals['exchanges']}" + (f" ({statuses})" if statuses else "")
+
+
+def _goal(route: Document) -> str:
+    if route.get("redirect"):
+        return f"{route['redirect']['status']} {route['redirect']['to']}"
+    if route.get("respond"):
+        return f"{route['respond']['status']} of its own"
+    return " ".join(route.get("upstreams", ())) or "nothing"
+
+
+def _answer(answer: Document) -> str:
+    if answer["kind"] == "redirect":
+        return f"{answer['status']}, to {answer['location']}"
+    if answer["kind"] == "fixed":
+        return f"{answer['status']}, of its own: {answer['body'][:60]!r}"
+    return f"{answer['status']} {answer['reason']}: {answer['why']}"
