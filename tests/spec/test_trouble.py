@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,20 +79,20 @@ def test_a_locked_database_refuses_a_change_and_serves_on(name: str) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one MiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
+def small_disk() -> Iterator[Path]:
+    """A file system of one MiB, where workers can reach it."""
+    folder = Path(tempfile.mkdtemp(prefix="edged-disk-"))
+    folder.chmod(0o755)
     mounted = os.geteuid() == 0 and not subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=1m,mode=0755", "tmpfs", folder],
         check=False, capture_output=True,
     ).returncode  # fmt: skip
     if not mounted:
+        folder.rmdir()
         pytest.skip("needs the right to mount a file system")
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
     yield folder
     subprocess.run(["umount", "-l", folder], check=True)
+    folder.rmdir()
 
 
 def test_a_full_disk_refuses_a_change_and_serves_on(small_disk: Path) -> None:
