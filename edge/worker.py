@@ -38,6 +38,11 @@ EXIT_BOOT: Final = 3
 
 SWEEP_S: Final = 0.25
 TABLE_WAIT_S: Final = 5.0
+"""A worker serves what an earlier edged published when control publishes nothing for so long."""
+
+FIRST_TABLE_WAIT_S: Final = 25.0
+"""There is no earlier table: control may have many routes to check before it publishes one."""
+
 IDLE_GRACE_S: Final = 5.0
 """A draining worker gives idle connections that long for one last request before it closes them:
 closing at once would reset a request that is on its way."""
@@ -180,7 +185,8 @@ class Worker:
     # The table
 
     def _wait_for_table(self) -> None:
-        deadline = monotonic() + TABLE_WAIT_S
+        has_older = os.path.exists(self.setup.options.table_path)
+        deadline = monotonic() + (TABLE_WAIT_S if has_older else FIRST_TABLE_WAIT_S)
         while not self.segment.generation and monotonic() < deadline:
             self._beat_row()
             gevent.sleep(0.01)

@@ -77,6 +77,7 @@ class Edged:
         files: dict[str, str] | None = None,
         environ: dict[str, str] | None = None,
         state_dir: Path | str = "state",
+        ready_s: float = READY_S,
     ) -> None:
         """`files` (such as hook modules) are written beside the config."""
         self.folder = Path(tempfile.mkdtemp(prefix="edged-"))
@@ -93,6 +94,7 @@ class Edged:
         self._environ = {**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_before = 0
+        self._ready_s = ready_s
         self._command = [sys.executable, "-m", "control.serve", "--config", str(self.config)]
         for name, text in (files or {}).items():
             self.write_file(name, text)
@@ -157,7 +159,7 @@ class Edged:
             Edged.running.append(self)
         if wait:
             try:
-                eventually(self.is_ready, READY_S)
+                eventually(self.is_ready, self._ready_s)
             except AssertionError as error:
                 log_text = self.log
                 self.stop()

@@ -1,0 +1,89 @@
+"""`python -m tests.bench [--only NAME] [--rounds N] [--seconds N] [--json FILE]`."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from tests.bench import cores, memory, peers, scenarios
+from tests.bench.scenarios import Outcome, Scenario
+from tests.bench.servers import Bench
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    "small-head": scenarios.small_head,
+    "browser-head": scenarios.browser_head,
+    "medium-body": scenarios.medium_body,
+    "large-body": scenarios.large_body,
+    "new-connections": scenarios.new_connections,
+    "idle-connections": memory.idle_connections,
+    "routes": scenarios.many_routes,
+    "publishing": memory.publishing,
+    "idle-workers": memory.idle_workers,
+}
+
+
+def main() -> int:
+    """Measure; 0 when every bar is met, 1 when one is not, 2 when it cannot run."""
+    options = _options()
+    if lacking := peers.missing():
+        sys.stderr.write(f"bench: try 'apt install {' '.join(lacking)}'\n")
+        return 2
+    memory.allow_descriptors(memory.IDLE + 1000)
+    folder = Path(tempfile.mkdtemp(prefix="edged-bench-"))
+    folder.chmod(0o755)
+    outcomes = []
+    try:
+        peers.make_files(folder)
+        where = cores.divide()
+        _say(f"{os.cpu_count()} cores: {where}; {options.rounds} rounds of {options.seconds} s\n")
+        with peers.Peer("origin", peers.ORIGIN, folder, where) as origin:
+            bench = Bench(folder, where, origin.address, options.rounds, options.seconds)
+            for name in options.only or SCENARIOS:
+                outcomes.append(SCENARIOS[name](bench))
+                _show(outcomes[-1])
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    if options.json:
+        text = json.dumps([asdict(outcome) for outcome in outcomes], indent=1)
+        Path(options.json).write_text(text + "\n")
+    missed = [bar for outcome in outcomes for bar in outcome.bars if not bar.is_met]
+    _say(f"{len(missed)} bars not met" if missed else "every bar is met")
+    return 1 if missed else 0
+
+
+# Private
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--only", action="append", choices=SCENARIOS, help="just this one")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved runs of each server")
+    parser.add_argument("--seconds", type=int, default=2, help="of each run")
+    parser.add_argument("--json", default="", help="write the numbers to this file, too")
+    return parser.parse_args()
+
+
+def _show(outcome: Outcome) -> None:
+    _say(f"{outcome.name} ({outcome.unit})")
+    base = outcome.numbers.get("edged")
+    for name, value in outcome.numbers.items():
+        beside = f"  edged is {base / value:.2f} of it" if base and name != "edged" else ""
+        number = f"{value:,.0f}" if outcome.unit == "requests/s" else f"{value:.1f}"
+        _say(f"  {name:<20} {number:>12}{beside if outcome.unit == 'requests/s' else ''}")
+    for line in (*outcome.notes, *outcome.bars):
+        _say(f"    {line}")
+    _say("")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
