@@ -65,6 +65,7 @@ class Downstream:
         if response.status not in _BODILESS:
             block += b"\r\nContent-Length: %d" % len(body)
         head = self.head(response, block + _date())
+        self.started = True
         self.write(head if bodiless else head + body)
         if not bodiless:
             self._exchange.sent_bytes += len(body)
@@ -84,10 +85,9 @@ class Downstream:
             self._relay_plain(head, body)
 
     def head(self, response: Response, block: bytes) -> bytes:
-        """The bytes of a final head. From here on the status is decided."""
+        """The bytes of a final head."""
         exchange = self._exchange
         exchange.status = response.status
-        self.started = True
         if not self.keep:
             block += b"\r\nConnection: close"
         elif not exchange.request.minor:
@@ -107,11 +107,11 @@ class Downstream:
     def _relay_plain(self, head: bytes, body: ResponseBody) -> None:
         exchange = self._exchange
         write = self.write
-        if body.decoder.done:
+        if body.decoder.done or not body.first:
+            self.started = True
             write(head)
-            return
-        if not body.first:
-            write(head)
+            if body.decoder.done:
+                return
             head = b""
         while data := body.read():
             exchange.sent_bytes += len(data)
@@ -120,12 +120,14 @@ class Downstream:
                 if body.decoder.done:
                     data += last_chunk(body.decoder.trailers)
             if head:
+                self.started = True
                 data, head = head + data, b""
             write(data)
             if body.decoder.done:
                 return
         tail = last_chunk(body.decoder.trailers) if self.chunked else b""
         if head or tail:
+            self.started = True
             write(head + tail)
 
     def _relay_filtered(self, head: bytes, body: ResponseBody, filters: tuple[Filter, ...]) -> None:
@@ -142,6 +144,7 @@ class Downstream:
             if ended and self.chunked:
                 pending += last_chunk(body.decoder.trailers)
             if pending:
+                self.started = True
                 self.write(pending)
             pending = b""
 

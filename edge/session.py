@@ -151,8 +151,9 @@ class Session:
         data: bytes | None
         while True:
             buffer = self._buffer
-            if buffer[:2] == b"\r\n":
-                buffer = self._buffer = buffer[2:]  # RFC 9112 section 2.2: one is forgiven
+            if buffer[:2] == b"\r\n" and not self._wants_proxy:
+                self._buffer = buffer[2:]  # RFC 9112 section 2.2: empty lines are forgiven
+                continue
             if buffer:
                 try:
                     request = self._parse(buffer)
@@ -243,6 +244,8 @@ class Session:
                 self._linger()
                 return False
             self._buffer = body.rest
+        if not downstream.keep and (self._buffer or self._woken):
+            self._linger()  # closing on what was not read resets, and the answer may be lost
         return downstream.keep
 
     # The request's body
@@ -315,7 +318,8 @@ class Session:
         connection = self.connection
         connection.pause()
         if not connection.has_ended():
-            return  # a pipelined request: it waits its turn
+            self._woken = True  # a pipelined request: it waits its turn
+            return
         self.gone = True
         error = EdgeError(Reason.CLIENT_GONE, "closed before it was answered")
         connection.interrupt(Gone("closed"))

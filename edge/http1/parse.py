@@ -314,7 +314,7 @@ def _refuse_partial(buffer: bytes, limits: Limits, *, complete: bool) -> None:
         raise _diagnosis(buffer[: line + 2] + b"\r\n", limits)
 
 
-_LINE_START: Final = re.compile(_TOKEN + rb"{1,32}(?: [\x21\x22\x24-\x7e]*(?: [HTP/1.0]*)?)?\r?\Z")
+_LINE_START: Final = re.compile(_TOKEN + rb"{1,32}(?: [\x21\x22\x24-\x7e]*(?: [HTP/0-9.]*)?)?\r?\Z")
 _LINE_WHOLE: Final = re.compile(_LINE + rb"\Z")
 
 
@@ -322,7 +322,7 @@ def _bare_newline(head: bytes) -> bool:
     return head.count(b"\n") != head.count(b"\r\n")
 
 
-_LINE_PARTS: Final = re.compile(rb"([^ \r\n]*) ([^ \r\n]*) HTTP/([0-9]+)\.([0-9]+)")
+_LINE_PARTS: Final = re.compile(rb"([^ \r\n]*) ([^ \r\n]*) HTTP/([0-9])\.([0-9])")
 
 
 def _diagnosis(head: bytes, limits: Limits) -> EdgeError:
@@ -381,6 +381,8 @@ def _pick_response(response: Response, low: bytes) -> tuple[bytes | None, bytes 
             length = value.rstrip(b" \t")
             if _DIGITS.fullmatch(length) is None:
                 raise EdgeError(Reason.BAD_RESPONSE, f"bad Content-Length {length[:30]!r}")
+            if response.status < 200 or response.status == 204:
+                response.drops.append(match.span())  # RFC 9110 section 8.6
             continue
         response.drops.append(match.span())
         if name == b"transfer-encoding":

@@ -31,7 +31,7 @@ http {{
 """
 
 NGINX: Final = """
-daemon off; worker_processes 1; 
+daemon off; worker_processes 1;
 pid {folder}/nginx.pid; error_log {folder}/nginx.err;
 events {{ worker_connections 16384; }}
 http {{

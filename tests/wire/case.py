@@ -17,9 +17,10 @@ Lines run from top to bottom. The first is a comment with an RFC section or a CV
 `expect:`        [METHOD] STATUS [keep|close|cut|reset]; or "closed": an end without an answer.
                  keep: the connection must serve another request. cut: it must not look whole
 `interim:`       wait for that 1xx before going on
-`header:` `no-header:` `body:` `trailer:` `reason:`   of the answer expected last
+`header:` `no-header:` `body:` `trailer:` `reason:`   of the answer, or 1xx, named last
 `origin:`        nothing; same (all that was sent, as it was sent); cut (no whole request);
                  request (`= ` lines follow); any
+`origin-header:` a field of the last request that the origin got, where the edge writes it itself
 `reply:`         `< ` lines for the next request follow; only needed when requests differ in it
 `origin-ends:`   close, reset or hang, after the bytes of the reply
 `from:`          client's local address: 127.0.0.2 is a trusted proxy, 127.0.0.3 must send PROXY
@@ -67,6 +68,7 @@ class Interim:
     """The client waits for a 1xx."""
 
     status: int
+    notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -94,6 +96,7 @@ class Case:
     replies: list[Reply] = field(default_factory=list)
     origin: str = "any"
     wanted: list[bytes] = field(default_factory=list)  # requests, with `origin: request`
+    seen: list[tuple[str, str]] = field(default_factory=list)  # fields of the last request
     source: str = ""
     whole_only: str = ""
 
@@ -151,7 +154,7 @@ def _take(case: Case, line: str) -> None:
     if line[:2] in ("> ", "< ", "= "):
         _take_bytes(case, line[0], unescape(line[2:]))
         return
-    word, mark, value = line.partition(": ")
+    word, mark, value = line.partition(":")
     if not mark:
         raise ValueError("neither bytes nor `word: value`")
     value = value.strip()
@@ -174,6 +177,9 @@ def _take_setting(case: Case, word: str, value: str) -> None:
         case.origin = value
         if value == "request":
             case.wanted.append(b"")
+    elif word == "origin-header":
+        name, _, text = value.partition(": ")
+        case.seen.append((name, text))
     elif word == "reply":
         case.replies.append(Reply())
     elif word == "origin-ends":
