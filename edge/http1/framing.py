@@ -169,6 +169,8 @@ class ChunkedDecoder:
         if stop < 0:
             if len(buffer) - position > MAX_TRAILER_BYTES:
                 raise EdgeError(self._reason, "trailers too large")
+            if buffer.count(b"\n", position) != buffer.count(b"\r\n", position):
+                raise EdgeError(self._reason, "a trailer's line ends without CR")
             return -1
         block = buffer[position:stop]
         if len(block) > MAX_TRAILER_BYTES or _TRAILER.fullmatch(block) is None:

@@ -255,7 +255,7 @@ def _apply_framing(request: Request, picked: _Picked) -> None:
         request.trailers = b"trailers" in values[b"te"]
     expect = values.get(b"expect")
     if expect is not None and request.minor == 1:
-        if expect.strip(b" \t") != b"100-continue":
+        if any(each.strip(b" \t") != b"100-continue" for each in expect.split(b",")):
             raise EdgeError(Reason.EXPECTATION, repr(expect[:30]))
         request.expects = request.length != 0
     if b"upgrade" in options and request.minor == 1:
@@ -322,7 +322,7 @@ def _bare_newline(head: bytes) -> bool:
     return head.count(b"\n") != head.count(b"\r\n")
 
 
-_LINE_PARTS: Final = re.compile(rb"([^ \r\n]*) ([^ \r\n]*) HTTP/([0-9])\.([0-9])")
+_LINE_PARTS: Final = re.compile(_TOKEN + rb"{1,32} [\x21\x22\x24-\x7e]+ HTTP/([0-9])\.([0-9])")
 
 
 def _diagnosis(head: bytes, limits: Limits) -> EdgeError:
@@ -331,8 +331,8 @@ def _diagnosis(head: bytes, limits: Limits) -> EdgeError:
     if len(line) > limits.request_line_bytes:
         return EdgeError(Reason.TARGET_TOO_LONG, f"request line of {len(line)} bytes")
     parts = _LINE_PARTS.fullmatch(line)
-    if parts is not None and (parts[3] != b"1" or parts[4] not in (b"0", b"1")):
-        return EdgeError(Reason.VERSION, f"HTTP/{parts[3].decode()}.{parts[4].decode()}")
+    if parts is not None and (parts[1] != b"1" or parts[2] not in (b"0", b"1")):
+        return EdgeError(Reason.VERSION, f"HTTP/{parts[1].decode()}.{parts[2].decode()}")
     if _LINE_WHOLE.match(line) is None:
         return EdgeError(Reason.BAD_REQUEST, f"bad request line {line[:80]!r}")
     if _bare_newline(head):

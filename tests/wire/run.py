@@ -41,13 +41,11 @@ class Wire:
         with Client(self.address, source=source) as client:
             _Talk(client, case, bytewise=bytewise).run()
             if _is_kept(case):
-                self._probe(client)
-        self._probe()
+                self.probe(client)
+        self.probe()
         self._check_origin(case)
 
-    # Private
-
-    def _probe(self, client: Client | None = None) -> None:
+    def probe(self, client: Client | None = None) -> None:
         """A request that has nothing to do with the case gets its own answer."""
         self.count += 1
         target = f"/probe-{self.count}"
@@ -57,6 +55,8 @@ class Wire:
             client.send(f"GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
             answer = client.read_answer()
         assert (answer.status, answer.body) == (200, target.encode()), f"the probe got {answer}"
+
+    # Private
 
     def _check_origin(self, case: Case) -> None:
         requests = self.origin.requests
@@ -80,6 +80,12 @@ class Wire:
             assert whole[-1].get(name) == value, whole[-1].raw
 
 
+def echo(request: Received) -> Reply:
+    """An answer with the target that was asked for."""
+    body = b"" if request.method == "HEAD" else request.target.encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(request.target), body)
+
+
 class _Script:
     """The origin's side: probes get their own target back, other requests what the case says."""
 
@@ -89,9 +95,7 @@ class _Script:
 
     def __call__(self, request: Received) -> Reply:
         if not self._replies or request.target.startswith("/probe-"):
-            body = b"" if request.method == "HEAD" else request.target.encode()
-            length = len(request.target)
-            return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (length, body)
+            return echo(request)
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         steps: list[bytes | End] = list(_pieces(reply.data, bytewise=self._bytewise))
         if reply.ending:

@@ -1,11 +1,7 @@
 """The corpus of bytes, against a real edged and a real origin. `case.py` says how a case reads."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.support.edged import Edged, route
-from tests.support.origin import ScriptedOrigin
 from tests.wire.case import BadCase, Case, load, parse
 from tests.wire.run import Wire
 
@@ -13,26 +9,6 @@ MOST_BYTES_ONE_BY_ONE = 2000
 
 REQUESTS = load("requests")
 RESPONSES = load("responses")
-
-SERVER = """
-trusted_proxies = ["127.0.0.2/32", "10.0.0.0/8"]
-proxy_protocol = ["127.0.0.3/32"]
-"""
-TIMEOUTS = """
-[timeouts]
-first_byte = "3s"
-body_idle = "3s"
-"""
-
-
-@pytest.fixture(scope="module")
-def wire() -> Iterator[Wire]:
-    with (
-        ScriptedOrigin() as origin,
-        Edged(route("*", origin.address) + TIMEOUTS, server=SERVER) as edged,
-    ):
-        yield Wire(edged.address, origin)
-        assert "Traceback" not in edged.log, edged.log
 
 
 def named(cases: list[Case]) -> list[object]:
