@@ -58,6 +58,7 @@ def _send(
 ) -> None:
     body = session.body
     if body is not None and 0 < exchange.request.length <= len(body.first):
+        body.limit_bytes = 0
         body.read()  # nobody asked for it, but all of it is here: the connection can go on
     downstream.keep = session.may_keep(exchange)
     downstream.answer(response, body_filters(exchange.chain, exchange) if filtered else ())

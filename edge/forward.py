@@ -215,6 +215,7 @@ class Forward:
             upstream,
             chunked=chunked,
             idle_s=engine.timeouts.write_idle_s,
+            answer_s=self._answer_s(),
             filters=self._chain.request_body_filter,
         )
         self._upload.start()
@@ -293,16 +294,17 @@ class Forward:
     def _read_head(self, upstream: Connection, buffer: bytes) -> tuple[Response, bytes]:
         exchange = self._exchange
         engine = self._engine
-        timeout_s = engine.timeouts.first_byte_s
-        if exchange.route is not None and exchange.route.first_byte_s:
-            timeout_s = exchange.route.first_byte_s
-        deadline = monotonic() + timeout_s
+        timeout_s = self._answer_s()
+        started = monotonic()
+        upload = self._upload
         while True:
             if buffer:
                 response = parse_response(buffer, exchange.request.method, engine.limits.head_bytes)
                 if response is not None:
                     return response, buffer[response.end :]
-            upstream.read_deadline = deadline
+            if upload is not None and upload.ended > started:
+                started = upload.ended  # NEVER while it goes on
+            upstream.read_deadline = started + timeout_s
             try:
                 data = upstream.read(READ_BYTES)
             except Expired:
@@ -314,6 +316,13 @@ class Forward:
             if not buffer and not exchange.first_byte:
                 exchange.first_byte = monotonic()
             buffer += data
+
+    def _answer_s(self) -> float:
+        """How long the peer may take for its answer's first byte."""
+        route = self._exchange.route
+        if route is not None and route.first_byte_s:
+            return route.first_byte_s
+        return self._engine.timeouts.first_byte_s
 
     def _closed_early(self, buffer: bytes) -> EdgeError:
         upload = self._upload

@@ -317,6 +317,8 @@ class Session:
         """The client sent or closed while its request is under way."""
         connection = self.connection
         connection.pause()
+        if self.is_upgraded:
+            return  # the tunnel reads when the other side takes
         if not connection.has_ended():
             self._woken = True  # a pipelined request: it waits its turn
             return

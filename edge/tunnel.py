@@ -1,8 +1,13 @@
 """Upgraded connections: bytes both ways until both sides are done or idle for too long."""
 
+from typing import Final
+
 import gevent
 
 from edge.connection import Connection, Expired, Gone, monotonic
+
+HALF_CLOSED_S: Final = 60.0
+"""A tunnel of which one side has ended may be quiet that long, where its idle time is longer."""
 
 
 class Tunnel:
@@ -41,7 +46,10 @@ class Tunnel:
             source.close()
             sink.close()
             return isinstance(error, Gone)
+        source.pause()
         sink.finish_writing()
+        self._idle_s = min(self._idle_s, HALF_CLOSED_S)
+        sink.read_deadline = min(sink.read_deadline, monotonic() + self._idle_s)
         return True
 
     def _read(self, source: Connection) -> bytes:

@@ -3,7 +3,7 @@
 import gevent
 
 from edge.body import RequestBody
-from edge.connection import Connection, Expired, Gone
+from edge.connection import NEVER, Connection, Expired, Gone, monotonic
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.hooks import Call
@@ -14,22 +14,25 @@ class Upload:
     """Pulls a body from the client and pushes it to the peer.
 
     `error` is set when the client's side failed: the attempt is then over, whatever the peer says.
-    When the peer's side fails the upload just stops, since an answer may be on its way.
+    When the peer's side fails the upload just stops, since an answer may be on its way. The peer's
+    time for its answer, `answer_s`, begins when the upload has ended.
     """
 
-    __slots__ = ("_body", "_chunked", "_exchange", "_filters", "_greenlet", "_idle_s", "_upstream",
-                 "done", "error")  # fmt: skip
+    __slots__ = ("_answer_s", "_body", "_chunked", "_exchange", "_filters", "_greenlet", "_idle_s",
+                 "_upstream", "done", "ended", "error")  # fmt: skip
 
     def __init__(self, exchange: Exchange, body: RequestBody, upstream: Connection,
-                 *, chunked: bool, idle_s: float, filters: tuple[Call, ...]) -> None:  # fmt: skip
+                 *, chunked: bool, idle_s: float, answer_s: float, filters: tuple[Call, ...]) -> None:  # fmt: skip
         self._exchange = exchange
         self._body = body
         self._upstream = upstream
         self._chunked = chunked
         self._idle_s = idle_s
+        self._answer_s = answer_s
         self._filters = filters
         self._greenlet: gevent.Greenlet | None = None
         self.done = False
+        self.ended = NEVER  # when
         self.error: EdgeError | None = None
 
     def start(self) -> None:
@@ -55,6 +58,10 @@ class Upload:
             self._upstream.interrupt(self.error)
         except Gone:
             return  # the peer closed: its answer, or the lack of one, says why
+        finally:
+            self.ended = monotonic()
+            if self._upstream.read_deadline == NEVER:  # somebody waits for the answer's head
+                self._upstream.read_deadline = self.ended + self._answer_s
 
     # Private
 

@@ -124,8 +124,8 @@ _WRONG_FIELDS = [
 ]  # fmt: skip
 
 _WRONG_BYTES = [
-    b"\r", b"\n", b"\0", b" ", b"\t", b":", b"\x0b", b"\x85", b"\xa0", b"\x7f", b";", b",", b"0", b"5",
-    b"a", b"_", b"\r\n", b"\r\n\r\n", b"GET / HTTP/1.1\r\n",
+    b"\r", b"\n", b"\0", b" ", b"\t", b":", b"\x0b", b"\x85", b"\xa0", b"\x7f", b";", b",", b"0",
+    b"5", b"a", b"_", b"\r\n", b"\r\n\r\n", b"GET / HTTP/1.1\r\n",
 ]  # fmt: skip
 
 
