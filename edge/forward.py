@@ -216,7 +216,6 @@ class Forward:
             chunked=chunked,
             idle_s=engine.timeouts.write_idle_s,
             answer_s=self._answer_s(),
-            filters=self._chain.request_body_filter,
         )
         self._upload.start()
 

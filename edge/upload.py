@@ -22,14 +22,14 @@ class Upload:
                  "_upstream", "done", "ended", "error")  # fmt: skip
 
     def __init__(self, exchange: Exchange, body: RequestBody, upstream: Connection,
-                 *, chunked: bool, idle_s: float, answer_s: float, filters: tuple[Call, ...]) -> None:  # fmt: skip
+                 *, chunked: bool, idle_s: float, answer_s: float) -> None:  # fmt: skip
         self._exchange = exchange
         self._body = body
         self._upstream = upstream
         self._chunked = chunked
         self._idle_s = idle_s
         self._answer_s = answer_s
-        self._filters = filters
+        self._filters = exchange.chain.request_body_filter
         self._greenlet: gevent.Greenlet | None = None
         self.done = False
         self.ended = NEVER  # when

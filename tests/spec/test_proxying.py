@@ -1,7 +1,6 @@
 """One request, its peers, and what a client and an origin see of each other."""
 
 import hashlib
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -334,7 +333,7 @@ def test_more_connections_than_its_limit_wait_their_turn(origin: ScriptedOrigin)
         with Client(edged.address) as late:
             late.send(b"GET / HTTP/1.1\r\nHost: x.test\r\n\r\n")
             late.socket.settimeout(0.2)
-            with pytest.raises(socket.timeout):
+            with pytest.raises(TimeoutError):
                 late.read_some()
             late.socket.settimeout(10)
             held.pop().close()

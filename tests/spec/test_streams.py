@@ -1,6 +1,5 @@
 """Long answers: each piece goes on when it comes, nothing piles up, and quiet is allowed."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from typing import Final
@@ -64,7 +63,7 @@ def test_a_stream_that_has_begun_may_be_quiet_for_longer_than_any_first_byte(
         client.send(REQUEST)
         client.read_until(b"\r\n\r\n")
         client.socket.settimeout(1.5)  # three times the limit for a first byte
-        with pytest.raises(socket.timeout):
+        with pytest.raises(TimeoutError):
             client.read_some()
         client.socket.settimeout(10)
         more.set()
@@ -175,9 +174,11 @@ def test_an_upload_that_nobody_reads_does_not_pile_up() -> None:
             client.send(b"POST / HTTP/1.1\r\nHost: x.test\r\nContent-Length: 400000000\r\n\r\n")
             client.socket.settimeout(1)
             taken = 0
-            with pytest.raises(socket.timeout):
-                while taken < 400_000_000:
+            try:
+                while taken < ROOM:
                     taken += client.socket.send(b"x" * MIB)
+            except TimeoutError:
+                pass
             assert taken < ROOM
             assert memory_of(worker) - before < 4 * MIB
         go_on.set()

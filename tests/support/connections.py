@@ -1,7 +1,8 @@
-"""Which TCP connections a process holds, as the kernel lists them."""
+"""TCP connections as the kernel lists them: who holds them, and what waits in them."""
 
 import contextlib
 import os
+import socket
 from pathlib import Path
 
 from tests.support.ports import split_address
@@ -19,6 +20,16 @@ def client_ports_of(pid: int, address: str) -> set[int]:
         if state == ESTABLISHED and int(local.partition(":")[2], 16) == port and rest[5] in held:
             ports.add(int(remote.partition(":")[2], 16))
     return ports
+
+
+def is_read_by_the_other(accepted: socket.socket) -> bool:
+    """Whether the program at the other end of an IPv4 connection has read all that was sent."""
+    here, there = accepted.getsockname()[1], accepted.getpeername()[1]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if int(local.partition(":")[2], 16) == there and int(remote.partition(":")[2], 16) == here:
+            return int(queues.partition(":")[2], 16) == 0
+    return True
 
 
 # Private

@@ -15,6 +15,9 @@ from typing import Final, Self
 
 import h11
 
+from tests.support.connections import is_read_by_the_other
+from tests.support.eventually import eventually
+
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PATIENCE_S: Final = 30.0
 _LINGER_NONE: Final = struct.pack("ii", 1, 0)
@@ -156,7 +159,9 @@ class OriginConnection:
             self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
-        """Close with a reset."""
+        """Close with a reset, once what was sent is read: a reset destroys what is not."""
+        if self.socket.family == socket.AF_INET:
+            eventually(lambda: is_read_by_the_other(self.socket))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NONE)
         self.socket.close()
 
