@@ -35,10 +35,11 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 class Headers:
     """The fields of one message. Reading is by any case; values are latin-1 text, stripped."""
 
-    __slots__ = ("_block", "_index", "_items", "changed")
+    __slots__ = ("_block", "_index", "_items", "_low", "changed")
 
     def __init__(self, block: bytes = b"") -> None:
         self._block = block
+        self._low = b""  # the block in lower case, once somebody has looked for a name in it
         self._items: list[tuple[str, str]] | None = None
         self._index: dict[str, str] | None = None
         self.changed = False
@@ -47,10 +48,13 @@ class Headers:
         return f"<Headers {self.items()}>"
 
     def __contains__(self, name: str) -> bool:
-        return name.lower() in self._values()
+        return self._find(name) is not None
 
     def __getitem__(self, name: str) -> str:
-        return self._values()[name.lower()]
+        value = self._find(name)
+        if value is None:
+            raise KeyError(name)
+        return value
 
     def __setitem__(self, name: str, value: str) -> None:
         self.set(name, value)
@@ -67,7 +71,8 @@ class Headers:
 
     def get(self, name: str, default: str = "") -> str:
         """The first value of a field, or `default`."""
-        return self._values().get(name.lower(), default)
+        value = self._find(name)
+        return default if value is None else value
 
     def get_all(self, name: str) -> list[str]:
         """Every value of a field, in order."""
@@ -116,6 +121,23 @@ class Headers:
 
     # Private
 
+    def _find(self, name: str) -> str | None:
+        """The first value of a field. Looked for in the block until somebody has it parsed."""
+        if self._items is not None:
+            return self._values().get(name.lower())
+        needle = _needles.get(name) or _needle(name)
+        block = self._block
+        low = self._low
+        if not low:
+            low = self._low = block.lower()
+        start = low.find(needle)
+        if start < 0:
+            return None
+        start += len(needle)
+        end = block.find(b"\r\n", start)
+        value = block[start:end] if end >= 0 else block[start:]
+        return value.decode("latin-1").strip(" \t")
+
     def _parsed(self) -> list[tuple[str, str]]:
         if self._items is None:
             self._items = [
@@ -137,6 +159,20 @@ class Headers:
     def _touch(self) -> None:
         self.changed = True
         self._index = None
+
+
+_NEEDLES: Final = 1024
+_needles: dict[str, bytes] = {}
+
+
+def _needle(name: str) -> bytes:
+    """The start of a field's line, remembered by the name as hooks write it."""
+    if len(_needles) >= _NEEDLES:
+        _needles.clear()
+    # A name that is no token is in no block: a line's own bytes must not be found in a value.
+    needle = b"\r\n%b:" % (name.lower().encode("latin-1") if _NAME.fullmatch(name) else b"")
+    _needles[name] = needle
+    return needle
 
 
 def check_field(name: str, value: str) -> None:

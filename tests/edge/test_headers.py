@@ -62,3 +62,18 @@ def test_framing_fields_belong_to_the_edge(name: str) -> None:
         headers.set(name.title(), "1")
     with pytest.raises(ValueError, match="the edge alone"):
         headers.remove(name)
+
+
+@pytest.mark.parametrize("name", ["", ":", "x: y\r\nhost", "h\xf6st", "\u20ac", "host:", " host"])
+def test_what_is_no_name_is_in_no_block(name: str) -> None:
+    headers = Headers(b"\r\nHost: x\r\nX: y")
+    assert headers.get(name, "none") == "none"
+    assert name not in headers
+
+
+def test_looking_before_and_after_parsing_finds_the_same() -> None:
+    headers = Headers(b"\r\nA: 1\r\nlonger-a: 2\r\na:3 \r\nLast: \t 4\t")
+    looked = [headers.get(name) for name in ("a", "A", "LONGER-A", "last", "as")]
+    headers.items()
+    assert [headers.get(name) for name in ("a", "A", "LONGER-A", "last", "as")] == looked
+    assert looked == ["1", "1", "2", "4", ""]
