@@ -119,15 +119,23 @@ def steer(fd: int, sockets: int) -> bool:
 
 
 def activated() -> dict[str, list[int]]:
-    """The sockets that the service manager passed (LISTEN_FDS), by address or unix path."""
+    """The sockets that the service manager passed (LISTEN_FDS), by address or unix path.
+
+    Raises `ListenError` for a descriptor that is no socket.
+    """
     if os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
         return {}
-    count = int(os.environ.pop("LISTEN_FDS", "0"))
+    said = os.environ.pop("LISTEN_FDS", "0")
+    count = int(said) if said.isdigit() else 0
     os.environ.pop("LISTEN_FDNAMES", None)
     found: dict[str, list[int]] = {}
     for fd in range(_LISTEN_FDS_START, _LISTEN_FDS_START + count):
-        os.set_inheritable(fd, False)
-        sock = socket.socket(fileno=fd)
+        try:
+            os.set_inheritable(fd, False)
+            sock = socket.socket(fileno=fd)
+        except OSError as error:
+            text = f"descriptor {fd} of LISTEN_FDS={said} is no socket: {error.strerror}"
+            raise ListenError(text) from None
         try:
             if sock.family != socket.AF_UNIX:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

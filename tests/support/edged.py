@@ -101,7 +101,7 @@ class Edged:
         self.write()
 
     def __enter__(self) -> Self:
-        return self.start()
+        return self if self.is_running else self.start()
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
