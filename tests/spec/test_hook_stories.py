@@ -1,6 +1,6 @@
 """What a person can do with a hook, seen from a client, an origin and the log."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 import pytest
@@ -17,24 +17,18 @@ Hooked = Callable[..., Edged]
 
 
 @pytest.fixture
-def hooked(origin: ScriptedOrigin) -> Iterator[Hooked]:
+def hooked(edged: Hooked, origin: ScriptedOrigin) -> Hooked:
     """Starts an edged with hooks of this text, in front of the origin."""
-    made: list[Edged] = []
 
     def start(text: str, *, workers: int = 1, body: str = "") -> Edged:
-        each = Edged(
+        return edged(
             body or route("*.test", origin.address),
             server='hooks = ["hooks.py"]',
             files={"hooks.py": HEADER + text},
             workers=workers,
         )
-        made.append(each)
-        return each.start()
 
-    yield start
-    for each in made:
-        each.stop()
-        each.remove()
+    return start
 
 
 # Verdicts
