@@ -71,12 +71,11 @@ def by_key(segment: Segment) -> dict[str, int]:
 
 def user_counters(segment: Segment) -> dict[str, int]:
     """The counters and flags of `edge.shared` by their registered names ("c:…" and "f:…")."""
-    names = segment.user_names()
-    rows = [segment.user_row(number) for number in range(segment.rows)]
-    flags = segment.user_flags()
+    users = segment.users
+    rows = [users.row(number) for number in range(segment.rows)]
     return {
-        name: flags[index] if name.startswith("f:") else sum(row[index] for row in rows)
-        for index, name in enumerate(names)
+        name: users.shared(index)[0] if name.startswith("f:") else sum(row[index] for row in rows)
+        for index, name in enumerate(users.names())
     }
 
 

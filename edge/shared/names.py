@@ -5,7 +5,6 @@ the segment for a few microseconds, so ask once (in `__init__` or at import), no
 Outside a server (in a hook's own tests) the same calls work on memory private to the process.
 """
 
-import fcntl
 from collections.abc import Callable
 
 from edge.shared.segment import Segment
@@ -50,27 +49,26 @@ class SharedCounter:
 class SharedFlag:
     """One number of 0 to 2**64-1 that any worker sets and all see. The last store wins."""
 
-    __slots__ = ("_cells", "_index", "name")
+    __slots__ = ("_cell", "name")
 
-    def __init__(self, name: str, index: int, cells: memoryview) -> None:
+    def __init__(self, name: str, cell: memoryview) -> None:
         self.name = name
-        self._index = index
-        self._cells = cells
+        self._cell = cell
 
     def __repr__(self) -> str:
         return f"<SharedFlag {self.name}={self.value}>"
 
     def __bool__(self) -> bool:
-        return self._cells[self._index] != 0
+        return self._cell[0] != 0
 
     @property
     def value(self) -> int:
         """What was stored last; 0 at first."""
-        return self._cells[self._index]
+        return self._cell[0]
 
     def set(self, value: int | bool = True) -> None:
         """Store a value for every worker to see."""
-        self._cells[self._index] = int(value)
+        self._cell[0] = int(value)
 
 
 def counter(name: str) -> SharedCounter:
@@ -80,8 +78,8 @@ def counter(name: str) -> SharedCounter:
     """
     index = _index_of(f"c:{name}")
     segment, row = _bound()
-    rows = [segment.user_row(number) for number in range(segment.rows)]
-    return SharedCounter(name, index, segment.user_row(row), rows)
+    rows = [segment.users.row(number) for number in range(segment.rows)]
+    return SharedCounter(name, index, segment.users.row(row), rows)
 
 
 def flag(name: str) -> SharedFlag:
@@ -90,7 +88,7 @@ def flag(name: str) -> SharedFlag:
     Raises `ValueError` for a bad name and `MemoryError` when all 512 names are taken.
     """
     index = _index_of(f"f:{name}")
-    return SharedFlag(name, index, _bound()[0].user_flags())
+    return SharedFlag(name, _bound()[0].users.shared(index))
 
 
 def bind(segment: Segment, row: int) -> None:
@@ -113,13 +111,4 @@ def _bound() -> tuple[Segment, int]:
 
 
 def _index_of(name: str) -> int:
-    segment, _ = _bound()
-    names = segment.user_names()
-    if name in names:
-        return names.index(name)
-    fcntl.lockf(segment.fd, fcntl.LOCK_EX)
-    try:
-        names = segment.user_names()
-        return names.index(name) if name in names else segment.add_user_name(name)
-    finally:
-        fcntl.lockf(segment.fd, fcntl.LOCK_UN)
+    return _bound()[0].users.claim(name)

@@ -2,9 +2,9 @@
 
 Header cells say what the segment is (magic, format, size, rows, checksum); the generation of the
 published table is the one header cell that changes, and only control stores it. Then come the
-scoreboard and the counters, a row each per worker process, and the cells of `edge.shared`'s user
-API. All cells are 8-byte unsigned integers in native order: a store is one instruction, so a
-reader never sees half a value.
+scoreboard and the counters, a row each per worker process, the names of `edge.shared`'s user API,
+the peers, and the buckets of limits. All cells are 8-byte unsigned integers in native order: a
+store is one instruction, so a reader never sees half a value. What nobody touches takes no memory.
 
 The layout is described inside the segment, so that the master of a newer version can carry the
 counters of an older one over by name (see `carry_over`).
@@ -16,16 +16,16 @@ import os
 import zlib
 from typing import Final
 
-from edge.shared import counters, scoreboard
+from edge.shared import buckets, counters, peers, scoreboard
+from edge.shared.registry import Kind, Registry
 
 MAGIC: Final = int.from_bytes(b"edged-sm", "little")
 FORMAT: Final = 1
 HEADER_CELLS: Final = 64
 DESCRIPTION_BYTES: Final = 16384
-USER_NAMES: Final = 512
-USER_NAME_BYTES: Final = 64
+USERS: Final = Kind(what="shared name", names=512, name_bytes=64, shared=1, own=1)
 
-_MAGIC, _FORMAT, _SIZE, _ROWS, _CHECKSUM, _GENERATION, _USER_COUNT = range(7)
+_MAGIC, _FORMAT, _SIZE, _ROWS, _CHECKSUM, _GENERATION = range(6)
 
 
 class SegmentMismatch(Exception):
@@ -42,9 +42,11 @@ class Segment:
         self.cells = memoryview(self.memory).cast("Q")
         self._scoreboard = HEADER_CELLS + DESCRIPTION_BYTES // 8
         self._counters = self._scoreboard + rows * scoreboard.ROW_CELLS
-        self._names = self._counters + rows * counters.ROW_CELLS
-        self._flags = self._names + USER_NAMES * USER_NAME_BYTES // 8
-        self._user = self._flags + USER_NAMES
+        start = self._counters + rows * counters.ROW_CELLS
+        self.users = Registry(self.memory, self.cells, fd, start, USERS)
+        start += _cells_of(USERS, rows)
+        self.peers = Registry(self.memory, self.cells, fd, start, peers.KIND)
+        self._buckets = start + _cells_of(peers.KIND, rows)
 
     def __repr__(self) -> str:
         return f"<Segment generation={self.generation} rows={self.rows} fd={self.fd}>"
@@ -96,33 +98,9 @@ class Segment:
         """The counter cells of one worker process; see `edge.shared.counters`."""
         return self._row(self._counters, row, counters.ROW_CELLS)
 
-    def user_row(self, row: int) -> memoryview:
-        """The cells of `edge.shared.counter` for one worker process."""
-        return self._row(self._user, row, USER_NAMES)
-
-    def user_flags(self) -> memoryview:
-        """The cells of `edge.shared.flag`: one for all processes, last store wins."""
-        return self.cells[self._flags : self._flags + USER_NAMES]
-
-    def user_names(self) -> list[str]:
-        """The names given out so far, in the order of their cells."""
-        return [self._name(index) for index in range(self.cells[_USER_COUNT])]
-
-    def add_user_name(self, name: str) -> int:
-        """Give the next cell to a name. The caller holds the registry lock (`edge.shared.names`).
-
-        Raises `ValueError` when the name is too long and `MemoryError` when all cells are taken.
-        """
-        encoded = name.encode()
-        if not 0 < len(encoded) < USER_NAME_BYTES:
-            raise ValueError(f"a shared name has 1 to {USER_NAME_BYTES - 1} bytes: {name!r}")
-        index = self.cells[_USER_COUNT]
-        if index >= USER_NAMES:
-            raise MemoryError(f"all {USER_NAMES} shared names are taken")
-        start = self._names * 8 + index * USER_NAME_BYTES
-        self.memory[start : start + USER_NAME_BYTES] = encoded.ljust(USER_NAME_BYTES, b"\0")
-        self.cells[_USER_COUNT] = index + 1
-        return index
+    def bucket_row(self, row: int) -> memoryview:
+        """The cells of limits for one worker process; see `edge.shared.buckets`."""
+        return self._row(self._buckets, row, buckets.ROW_CELLS)
 
     # Private
 
@@ -131,16 +109,13 @@ class Segment:
             raise IndexError(f"row {row} of {self.rows}")
         return self.cells[start + row * width : start + (row + 1) * width]
 
-    def _name(self, index: int) -> str:
-        start = self._names * 8 + index * USER_NAME_BYTES
-        return self.memory[start : start + USER_NAME_BYTES].rstrip(b"\0").decode()
-
 
 def size_bytes(rows: int) -> int:
     """The size of a segment with that many rows, in whole pages."""
-    per_row = scoreboard.ROW_CELLS + counters.ROW_CELLS + USER_NAMES
-    fixed = HEADER_CELLS * 8 + DESCRIPTION_BYTES + USER_NAMES * (USER_NAME_BYTES + 8)
-    return -(-(fixed + rows * per_row * 8) // mmap.PAGESIZE) * mmap.PAGESIZE
+    per_row = scoreboard.ROW_CELLS + counters.ROW_CELLS + buckets.ROW_CELLS
+    cells = HEADER_CELLS + DESCRIPTION_BYTES // 8 + rows * per_row
+    cells += _cells_of(USERS, rows) + _cells_of(peers.KIND, rows)
+    return -(-(cells * 8) // mmap.PAGESIZE) * mmap.PAGESIZE
 
 
 def carry_over(old_fd: int, new: Segment) -> int:
@@ -160,6 +135,10 @@ def carry_over(old_fd: int, new: Segment) -> int:
             row[index] += totals[counter.key]
             carried += 1
     return carried
+
+
+def _cells_of(kind: Kind, rows: int) -> int:
+    return kind.fixed_cells + rows * kind.row_cells
 
 
 def _totals(fd: int) -> dict[str, int]:

@@ -23,7 +23,13 @@ def test_a_segment_is_mapped_again_from_its_descriptor() -> None:
 
 def test_rows_do_not_overlap() -> None:
     segment = Segment.create(3)
-    views = [segment.scoreboard_row, segment.counter_row, segment.user_row]
+    views = [
+        segment.scoreboard_row,
+        segment.counter_row,
+        segment.users.row,
+        segment.peers.row,
+        segment.bucket_row,
+    ]
     for number, view in enumerate(views):
         for row in range(3):
             cells = view(row)
@@ -97,15 +103,15 @@ def test_counters_sum_over_processes_and_flags_are_seen_by_all() -> None:
 @pytest.mark.parametrize("name", ["", "x" * 64])
 def test_names_have_a_length(name: str) -> None:
     with pytest.raises(ValueError, match="shared name"):
-        Segment.create(1).add_user_name(name)
+        Segment.create(1).users.claim(name)
 
 
 def test_names_run_out_with_a_message() -> None:
     segment = Segment.create(1)
     for number in range(512):
-        segment.add_user_name(f"n{number}")
+        segment.users.claim(f"n{number}")
     with pytest.raises(MemoryError, match="512"):
-        segment.add_user_name("one-more")
+        segment.users.claim("one-more")
 
 
 def test_a_counter_only_grows() -> None:

@@ -1,0 +1,160 @@
+"""Token buckets over all workers, without a lock: each writes its own cells, the sum decides.
+
+A bucket holds `burst` tokens and gets `rate` more each second. What it lacks at a time is
+
+    lack = tokens taken by all workers + base - rate * now        (0 when that is less)
+
+where `base` is the largest of the workers' bases. A worker counts the tokens that it took; one that
+finds nothing lacking stores the base that makes the lack 0 at that moment. So a bucket is exact but
+for what other workers take within the same microseconds.
+
+Keys are hashed. A row is a table of places; a key has one of `PROBES` of them, and loses it to
+another key only when its bucket is full. Where none is free the request passes: a flood of keys
+(each with its own bucket) costs nobody else his answer, and takes no more memory.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Final
+
+PLACES: Final = 16384
+PLACE_CELLS: Final = 4
+ROW_CELLS: Final = PLACES * PLACE_CELLS
+PROBES: Final = 8
+
+_TAG, _TAKEN, _BASE, _FULL_MS = range(PLACE_CELLS)
+_TOKEN: Final = 1000  # cells count thousandths
+_ZERO: Final = 1 << 62  # bases may be below 0: what stands for 0
+_TAGS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the tokens were there, and what the `RateLimit-*` fields say."""
+
+    allowed: bool
+    remaining: int  # whole tokens left
+    wait_s: float  # until the tokens would be there; 0 when they were
+    full_s: float  # until the bucket is full again
+
+
+class Bucket:
+    """One limit, with a bucket for each key."""
+
+    __slots__ = ("_clock", "_own", "_rate", "_rows", "_salt", "_tags", "burst", "name")
+
+    def __init__(
+        self,
+        name: str,
+        rate: float,
+        burst: int,
+        rows: Callable[[], Sequence[memoryview]],
+        clock: Callable[[], float],
+    ) -> None:
+        """`rate` is tokens per second; `rows` gives all workers' rows that are in use, the caller's
+        own first."""
+        self.name = name
+        self.burst = burst
+        self._rate = rate * _TOKEN
+        self._rows = rows
+        self._own = rows()[0]
+        self._clock = clock
+        # Another rate or burst counts anew: the cells of this one mean nothing to it.
+        self._salt = f"{name} {rate!r} {burst}".encode()[:64]
+        self._tags: dict[str, int] = {}
+
+    def __repr__(self) -> str:
+        return f"<Bucket {self.name} {self._rate / _TOKEN:g}/s burst={self.burst}>"
+
+    def take(self, key: str, tokens: int = 1) -> Verdict:
+        """Take tokens if they are there."""
+        tag = self._tags.get(key) or self._tag(key)
+        now = self._clock()
+        due = int(self._rate * now)
+        taken, base = self._sum(tag)
+        lack = taken + base - due if base is not None else -1
+        own = self._own
+        place = self._place(tag, int(now * 1000))
+        if place < 0:
+            return Verdict(True, self.burst, 0.0, 0.0)
+        if lack < 0:
+            own[place + _BASE] = due - taken + _ZERO
+            lack = 0
+        wanted = tokens * _TOKEN
+        left = self.burst * _TOKEN - lack - wanted
+        if left < 0:
+            return Verdict(False, 0, -left / self._rate, lack / self._rate)
+        own[place + _TAKEN] += wanted
+        full_s = (lack + wanted) / self._rate
+        own[place + _FULL_MS] = int((now + full_s) * 1000) + 1
+        return Verdict(True, left // _TOKEN, 0.0, full_s)
+
+    # Private
+
+    def _tag(self, key: str) -> int:
+        """What stands for a key in the cells; never 0, which is a place that was never used."""
+        digest = blake2b(key.encode("utf-8", "surrogateescape"), key=self._salt, digest_size=8)
+        tag = int.from_bytes(digest.digest(), "little") or 1
+        if len(self._tags) >= _TAGS:
+            self._tags.clear()
+        self._tags[key] = tag
+        return tag
+
+    def _sum(self, tag: int) -> tuple[int, int | None]:
+        """What all workers took, and the largest base."""
+        taken = 0
+        base: int | None = None
+        for row in self._rows():
+            place = _find(row, tag)
+            if place >= 0:
+                taken += row[place + _TAKEN]
+                stored = row[place + _BASE]
+                if stored and (base is None or stored - _ZERO > base):
+                    base = stored - _ZERO
+        return taken, base
+
+    def _place(self, tag: int, now_ms: int) -> int:
+        """The key's place in our own row, taken now if it has none; -1 when none is free."""
+        row = self._own
+        place = _find(row, tag)
+        if place >= 0:
+            return place
+        start = tag % PLACES
+        for step in range(PROBES):
+            place = (start + step) % PLACES * PLACE_CELLS
+            old = row[place]
+            if not old or (row[place + _FULL_MS] < now_ms and self._is_full(old, now_ms)):
+                row[place] = _MOVING
+                row[place + _TAKEN] = row[place + _BASE] = row[place + _FULL_MS] = 0
+                row[place] = tag
+                return place
+        return -1
+
+    def _is_full(self, tag: int, now_ms: int) -> bool:
+        """Whether no worker has taken of that key's bucket lately: nothing of it must be kept."""
+        for row in self._rows():
+            place = _find(row, tag)
+            if place >= 0 and row[place + _FULL_MS] >= now_ms:
+                return False
+        return True
+
+
+_MOVING: Final = (1 << 64) - 1
+
+
+def _find(row: memoryview, tag: int) -> int:
+    """The place of a key in a row, or -1. A place that was never used ends the search."""
+    start = tag % PLACES
+    place = start * PLACE_CELLS
+    found = row[place]
+    if found == tag:
+        return place
+    for step in range(1, PROBES):
+        if not found:
+            return -1
+        place = (start + step) % PLACES * PLACE_CELLS
+        found = row[place]
+        if found == tag:
+            return place
+    return -1
