@@ -13,19 +13,19 @@ import gevent
 
 from control.hookcheck import HookInfo
 from control.refusal import Refused
-from edge.builtin.balance import Balance
-from edge.builtin.route import FieldRules, OwnAnswer, Router
+from edge.builtin.order import builtin_hooks
+from edge.builtin.route import Router
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.forwarding import Forwarding
 from edge.headers import Headers
-from edge.hooks import Chains, Hook, phases_of
+from edge.hooks import Chains, phases_of
 from edge.http1.parse import parse_request
 from edge.message import Peer, Request
 from edge.pages import STATUS
 from edge.phases import BUILTIN_FIRST, Phase
 from edge.rewrite import apply_rules, fill, networks, upstream_path, with_host
-from edge.table.model import Route
+from edge.table.model import Balancing, Route
 from edge.table.reader import Table, TableError, TableReader
 
 CLIENT: Final = "192.0.2.1"
@@ -162,8 +162,7 @@ def _hooks_by_phase(
     table: Table, hooks: Sequence[HookInfo], route: Route | None
 ) -> dict[str, list[str]]:
     """The chain, phase by phase, as a worker compiles it."""
-    builtin: list[Hook] = [Router(table), OwnAnswer(), FieldRules(), Balance()]
-    applying = [hook for hook in builtin if hook.applies_to(route)]
+    applying = [hook for hook in builtin_hooks(Router(table)) if hook.applies_to(route)]
     phases: dict[str, list[str]] = {}
     for phase in Phase:
         own = [f"edge.{type(hook).__name__}" for hook in applying if phase in phases_of(hook)]
@@ -197,7 +196,7 @@ def _upstream(table: Table, request: Request, route: Route, client: str) -> dict
     return {
         "client": exchange.client.address,
         "peers": list(route.upstreams),
-        "balance": route.balance,
+        "balance": (route.balancing or Balancing()).policy,
         "attempts": table.settings.limits.attempts,
         "upstream_target": upstream_path(route.path, request.target),
         "headers_added": [list(field) for field in after if field not in before],

@@ -11,8 +11,9 @@ from greenlet import greenlet
 
 from edge.access_log import AccessLog
 from edge.connection import Connection
-from edge.hooks import Chain, Chains
-from edge.message import Peer
+from edge.hooks import Chains
+from edge.peers import Peers
+from edge.plan import Plan
 from edge.pool import Pool
 from edge.rewrite import Networks, networks
 from edge.table.model import Limits, Route, Settings, Timeouts
@@ -23,13 +24,14 @@ class Engine:
     """The worker's shared state. One writer (the worker's loop), so no locks anywhere."""
 
     def __init__(
-        self, table: Table, chains: Chains, access_log: AccessLog, cells: memoryview
+        self, table: Table, chains: Chains, access_log: AccessLog, cells: memoryview, peers: Peers
     ) -> None:
         self.connections: set[Connection] = set()
         self.live: set[Any] = set()  # the open sessions
         self.pool = Pool(self.connections)
         self.chains = chains
         self.base = chains.base  # what passes before a route is known, and without one
+        self.peers = peers
         self._plans: dict[str, Plan] = {}
         self.access_log = access_log
         self.cells = cells
@@ -65,13 +67,13 @@ class Engine:
         self.pool.limit = settings.limits.pool_idle
         self.pool.idle_s = settings.timeouts.pool_idle_s
 
-    def plan_of(self, route: Route) -> "Plan":
+    def plan_of(self, route: Route) -> Plan:
         """The plan of a route, made at its first request and again when the route has changed."""
         plan = self._plans.get(route.pattern)
         if plan is None or plan.route is not route:
             if len(self._plans) >= _MAX_PLANS:
                 self._plans.clear()
-            plan = self._plans[route.pattern] = Plan(route, self.chains.of(route))
+            plan = self._plans[route.pattern] = Plan(route, self.chains.of(route), self.peers)
         return plan
 
     def yield_loop(self) -> None:
@@ -119,35 +121,6 @@ class Runners:
 _SPARE_RUNNERS = 256
 _MAX_PLANS = 10_000
 """Past it all are made anew: only what is asked for stays in memory."""
-
-
-class Plan:
-    """What one route means to this worker: the chain that its requests pass, and its peers."""
-
-    __slots__ = ("chain", "peers", "route", "turn")
-
-    def __init__(self, route: Route, chain: Chain) -> None:
-        self.route = route
-        self.chain = chain
-        self.peers = peers_of(route)
-        self.turn = 0
-
-    def next_peer(self, tried: tuple[Peer, ...]) -> Peer | None:
-        """Round robin: the next peer that was not tried; a tried one again when all were."""
-        peers = self.peers
-        if not peers:
-            return None
-        start = self.turn
-        self.turn = start + 1
-        if not tried:
-            return peers[start % len(peers)]
-        order = [peers[(start + step) % len(peers)] for step in range(len(peers))]
-        return next((peer for peer in order if peer not in tried), order[0])
-
-
-def peers_of(route: Route) -> tuple[Peer, ...]:
-    """The peers of a route, in the order of the configuration."""
-    return tuple(Peer(address) for address in route.upstreams)
 
 
 def _id_maker() -> Callable[[], str]:

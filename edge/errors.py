@@ -40,6 +40,8 @@ class Reason(StrEnum):
     CLIENT_STALLED = "client-stalled"
     NO_ROUTE = "no-route"
     NO_PEER = "no-peer"
+    QUEUE_FULL = "queue-full"
+    QUEUE_TIMEOUT = "queue-timeout"
     CONNECT_REFUSED = "connect-refused"
     CONNECT_FAILED = "connect-failed"
     CONNECT_TIMEOUT = "connect-timeout"
@@ -69,6 +71,8 @@ SIDES: dict[Reason, Side] = {
     Reason.CLIENT_STALLED: Side.DOWNSTREAM,
     Reason.NO_ROUTE: Side.OURS,
     Reason.NO_PEER: Side.OURS,
+    Reason.QUEUE_FULL: Side.OURS,
+    Reason.QUEUE_TIMEOUT: Side.OURS,
     Reason.CONNECT_REFUSED: Side.UPSTREAM,
     Reason.CONNECT_FAILED: Side.UPSTREAM,
     Reason.CONNECT_TIMEOUT: Side.UPSTREAM,

@@ -9,8 +9,8 @@ from edge.phases import Abort, Reroute
 from edge.table.model import Route
 
 if TYPE_CHECKING:
-    from edge.engine import Plan
     from edge.hooks import Chain, Hook
+    from edge.plan import Plan
 
 
 class Exchange:
@@ -38,6 +38,7 @@ class Exchange:
         "received_bytes",
         "request",
         "response",
+        "reused",
         "route",
         "sent_bytes",
         "sent_upstream",
@@ -69,6 +70,7 @@ class Exchange:
         self.reason = ""
         """Why the edge answered by itself or cut the answer short; "" when it did not."""
         self.attempts = 0
+        self.reused = False  # the current attempt goes over a connection that was kept
         self.tried: tuple[Peer, ...] = ()
         """The peers of the failed attempts."""
         self.sent_bytes = 0

@@ -24,6 +24,7 @@ from edge.rewrite import (
     with_host,
 )
 from edge.shared import counters
+from edge.shared.peers import Own
 from edge.tunnel import Tunnel
 from edge.upload import Upload, filtered
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 MAX_INTERIM: Final = 16
+
+_UNDER_WAY: Final = Own.UNDER_WAY
+_EXCHANGES: Final = Own.EXCHANGES
 
 
 class Forward:
@@ -79,11 +83,26 @@ class Forward:
 
     def _attempt(self) -> None:
         exchange = self._exchange
-        session = self._session
         exchange.attempts += 1
         self._blames = True
         peer = exchange.peer = self._choose()
+        state = peer.state
+        if state is None:
+            self._attempt_with(peer)
+            return
+        state.own[_UNDER_WAY] += 1
+        state.own[_EXCHANGES] += 1
+        try:
+            self._attempt_with(peer)
+        finally:
+            state.own[_UNDER_WAY] -= 1
+            if exchange.plan is not None:
+                exchange.plan.free()
+
+    def _attempt_with(self, peer: Peer) -> None:
+        session, exchange = self._session, self._exchange
         upstream, reused = self._connect(peer)
+        exchange.reused = reused
         session.upstream = upstream
         kept = False
         try:

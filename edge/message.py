@@ -1,9 +1,12 @@
 """What hooks see of an exchange's two messages, of the client and of the peer."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edge.headers import Headers, block_of, check_field
+
+if TYPE_CHECKING:
+    from edge.peers import PeerState
 
 CHUNKED: Final = -1
 """Body length of a message whose body is chunked."""
@@ -93,6 +96,15 @@ class Request:
         """Whether a hook has changed the fields."""
         return self._headers is not None and self._headers.changed
 
+    def cookie(self, name: str, default: str = "") -> str:
+        """The value of the first cookie of that name (RFC 6265 section 5.4), or `default`."""
+        for field in self.headers.get_all("cookie"):
+            for pair in field.split(";"):
+                key, mark, value = pair.partition("=")
+                if mark and key.strip() == name:
+                    return value.strip()
+        return default
+
     def read(self, limit_bytes: int = 65536) -> bytes:
         """Wait for the whole body and return it; it still goes upstream, from memory.
 
@@ -176,10 +188,11 @@ class Client:
 class Peer:
     """One address that can be dialled: "127.0.0.1:9000", "[::1]:9000", "unix:/run/app.sock"."""
 
-    __slots__ = ("address",)
+    __slots__ = ("address", "state")
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.state: PeerState | None = None  # what is known of it, for a peer of a route
 
     def __repr__(self) -> str:
         return f"<Peer {self.address}>"

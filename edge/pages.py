@@ -20,6 +20,8 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.CLIENT_STALLED: 499,
     Reason.NO_ROUTE: 404,
     Reason.NO_PEER: 503,
+    Reason.QUEUE_FULL: 503,
+    Reason.QUEUE_TIMEOUT: 504,
     Reason.CONNECT_REFUSED: 502,
     Reason.CONNECT_FAILED: 502,
     Reason.CONNECT_TIMEOUT: 504,

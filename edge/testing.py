@@ -22,8 +22,8 @@ import gevent
 
 from edge.access_log import AccessLog, line_of
 from edge.body import RequestBody, ResponseBody
-from edge.builtin.balance import Balance
-from edge.builtin.route import FieldRules, OwnAnswer, Router
+from edge.builtin.order import builtin_hooks
+from edge.builtin.route import Router
 from edge.connection import Connection, Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason, Retry
@@ -34,9 +34,11 @@ from edge.http1.framing import decoder_for
 from edge.http1.parse import parse_request, parse_response
 from edge.message import Request, Response
 from edge.pages import PHRASES
+from edge.peers import Peers
 from edge.pool import Pool
 from edge.session import Session
 from edge.shared import counters
+from edge.shared.segment import Segment
 from edge.table.model import Route, encode
 from edge.table.reader import Table
 
@@ -93,10 +95,12 @@ class Rig:
         table = Table()
         for route in routes or (Route(pattern="*", owner="rig", upstreams=tuple(self.peers)),):
             table.put(f"route:{route.pattern}", encode(route))
-        builtin: list[Hook] = [Router(table), OwnAnswer(), FieldRules(), Balance()]
         cells = memoryview(bytearray(counters.ROW_CELLS * 8)).cast("Q")
         log = _Log(self._lines, cells)
-        self._engine = Engine(table, Chains(builtin, hooks), log, cells)
+        peers_ = Peers(Segment.create(1), 0)
+        self._engine = Engine(
+            table, Chains(builtin_hooks(Router(table)), hooks), log, cells, peers_
+        )
         self._engine.pool = _Dialler(self)
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:

@@ -18,12 +18,13 @@ import gevent.event
 from gevent import monkey  # noqa: TID251  the worker is one of the two that patch
 
 from edge.access_log import FLUSH_S, AccessLog
-from edge.builtin.balance import Balance
-from edge.builtin.route import FieldRules, OwnAnswer, Router
+from edge.builtin.order import builtin_hooks
+from edge.builtin.route import Router
 from edge.connection import monotonic
 from edge.engine import Engine
-from edge.hooks import Chains, Hook, HookLoadError, Watch, load
+from edge.hooks import Chains, HookLoadError, Watch, load
 from edge.listener import Listener
+from edge.peers import Peers
 from edge.setup import WorkerSetup
 from edge.shared import names
 from edge.shared.counters import HOOK_ERRORS
@@ -85,12 +86,13 @@ class Worker:
         self._wait_for_table()
         table = self._reader.read()
         self.router = Router(table)
-        builtin: list[Hook] = [self.router, OwnAnswer(), FieldRules(), Balance()]
+        builtin = builtin_hooks(self.router)
         self.engine = Engine(
             table,
             Chains(builtin, hooks, self._watch),
             AccessLog(setup.options.access_log, cells),
             cells,
+            Peers(self.segment, setup.row),
         )
         self.engine.via = f"\r\nVia: 1.1 {setup.options.server_name}".encode("latin-1")
         self.listeners = [Listener(self.engine, s, own=s.slot == setup.slot) for s in setup.sockets]
@@ -157,6 +159,7 @@ class Worker:
         row[Column.UPGRADED] = engine.upgraded
         row[Column.IDLE_PEERS] = engine.pool.idle
         row[Column.PROBLEMS] = self._problems()
+        engine.peers.refresh(monotonic())
         if self.segment.generation > engine.table.generation and self._turns % 10 == 0:
             self._refresh_soon()
         if not engine.draining:

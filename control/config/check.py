@@ -160,7 +160,7 @@ class _Walk:
         for index, item in enumerate(value):
             here = inside(place, index)
             one = self._one(setting, item, here, name)
-            if one in items:
+            if one in items and not setting.repeats:
                 self.report.add(line_of(here), name, f"{_shown(one)} is listed twice")
             elif one is not _SKIP:
                 items[one] = None

@@ -9,15 +9,17 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from control.config import address, units
 from control.config.units import toml_type
 from edge.headers import RESERVED, TOKEN
 from edge.table.match import canonical
 
+T = TypeVar("T")
+
 REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
-BALANCES: Final = ("round_robin",)
+BALANCES: Final = ("round_robin", "weighted", "least_conn", "random2", "consistent(KEY)")
 PLACES: Final = ("host", "path", "query", "uri")
 
 
@@ -65,6 +67,8 @@ _TARGET: Final = re.compile(r"[!-~]+")
 _PATH: Final = re.compile(r"/(?:[!$-;=@-\[\]_a-z|~]|%[0-9A-Fa-f]{2})*")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?")
+_PERCENT: Final = re.compile(r"[0-9]{1,3}%")
+_RANGE: Final = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 _PLACE: Final = re.compile(r"\{([^{}]*)\}")
 
 
@@ -78,7 +82,7 @@ def _text(value: object, example: str) -> str:
     return value
 
 
-def _reader(example: str, read: Callable[[str], str]) -> Callable[[object], str]:
+def _reader(example: str, read: Callable[[str], T]) -> Callable[[object], T]:
     return lambda value: read(_text(value, example))
 
 
@@ -135,9 +139,34 @@ def _account(text: str) -> str:
 
 
 def _balance(text: str) -> str:
-    if text not in BALANCES:
+    if text.startswith("consistent(") and text.endswith(")"):
+        _check_key(text[len("consistent(") : -1])
+    elif text not in BALANCES[:-1]:
         raise ValueError(f"{_quote(text)} is no way to balance: use {_listed(BALANCES)}")
     return text
+
+
+def _check_key(text: str) -> None:
+    kind, _, name = text.partition(":")
+    if text not in ("client", "path", "host") and not (
+        kind in ("header", "cookie") and _NAME.fullmatch(name)
+    ):
+        known = '"client", "path", "host", "header:NAME" or "cookie:NAME"'
+        raise ValueError(f"{_quote(text)} is nothing of a request: use {known}")
+
+
+def _part(text: str) -> float:
+    if not _PERCENT.fullmatch(text):
+        raise ValueError(f'{_quote(text)} is no part: write it like "50%"')
+    return int(text[:-1]) / 100
+
+
+def _status_range(text: str) -> tuple[int, int]:
+    match = _RANGE.fullmatch(text)
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 100 <= low <= high <= 599:
+        raise ValueError(f'{_quote(text)} is no status: write "200" or "200-399"')
+    return low, high
 
 
 def _pattern(text: str) -> str:
@@ -165,6 +194,12 @@ def _redirect_status(value: object) -> int:
         listed = ", ".join(map(str, REDIRECT_STATUSES))
         raise ValueError(f"{status} is no redirect: use one of {listed}")
     return status
+
+
+def _target_path(text: str) -> str:
+    if not text.startswith("/") or not _TARGET.fullmatch(text) or "#" in text:
+        raise ValueError(f'{_quote(text)} is no path to ask for: write it like "/health?deep=1"')
+    return text
 
 
 def _prefix(text: str) -> str:
@@ -224,6 +259,19 @@ FIELD_VALUE: Final = Kind(
     name="header value", example='"no-store"', read=read_field_value, show=_as_string
 )
 
+PART: Final = Kind(
+    name="part",
+    example='"50%"',
+    read=_reader("50%", _part),
+    show=lambda value: f'"{round(value * 100)}%"',
+)
+STATUS_RANGE: Final = Kind(
+    name="status or range",
+    example='"200-399"',
+    read=_reader("200-399", _status_range),
+    show=lambda value: f'"{value[0]}-{value[1]}"',
+)
+
 # Kinds that are text
 
 TEXT: Final = _textual("string", "text", str)
@@ -236,7 +284,8 @@ OPTIONAL_PATH: Final = _textual("path", "run/access.log", _optional_path)
 HOOK: Final = _textual("file or module", "hooks.py", _hook)
 ACCOUNT: Final = _textual("name", "edged", _account)
 PATTERN: Final = _textual("pattern", "example.com/api/*", _pattern)
-BALANCE: Final = _textual("choice", "round_robin", _balance)
+BALANCE: Final = _textual("choice", "least_conn", _balance)
+HEALTH_PATH: Final = _textual("path", "/health", lambda text: _target_path(text) if text else "")
 TARGET: Final = _textual("URL", "https://www.example.com{uri}", _target)
 PREFIX: Final = _textual("path", "/api", _prefix)
 EXPRESSION: Final = _textual("regular expression", "^/old/(.*)", _expression)

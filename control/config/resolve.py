@@ -1,17 +1,21 @@
 """From a checked file to what runs: the Spec of the process tree, the routes, the settings."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from control.config import schema
 from control.config.check import Checked, CheckedRoute
 from control.config.machine import Machine
+from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.setting import Group
 from edge.setup import WorkerOptions
 from edge.table.model import (
+    Balancing,
+    Ejection,
     FieldRules,
     Fixed,
+    HealthCheck,
     Limits,
     PathRewrite,
     Redirect,
@@ -115,22 +119,40 @@ def _route_parts(route: CheckedRoute, folder: str) -> dict[str, Any]:
     parts: dict[str, Any] = {
         "upstreams": tuple(_peer(folder, peer) for peer in values.get("upstreams", ()))
     }
-    for key in ("balance", "upstream_host"):
-        if key in values:
-            parts[key] = values[key]
+    if "upstream_host" in values:
+        parts["upstream_host"] = values["upstream_host"]
+    if balancing := _balancing(values):
+        parts["balancing"] = balancing
     for key, into in (("body", "body_bytes"), ("first_byte", "first_byte_s")):
         if key in values:
             parts[into] = values[key]
-    if "redirect" in values:
-        parts["redirect"] = Redirect(**values["redirect"])
-    if "respond" in values:
-        parts["respond"] = Fixed(**values["respond"])
-    for key in ("request_headers", "response_headers"):
+    for key, make in _TABLES.items():
         if key in values:
-            parts[key] = _rules(values[key])
+            parts[key] = make(values[key])
     if not values.keys().isdisjoint(("strip_prefix", "add_prefix", "rewrite")):
         parts["path"] = _path_rewrite(values)
     return parts
+
+
+def _written(group: Group, values: dict[str, Any]) -> dict[str, Any]:
+    """What is written, by the names of the dataclass."""
+    return {s.target: values[s.key] for s in group.settings if s.key in values}
+
+
+def _balancing(values: dict[str, Any]) -> Balancing | None:
+    written = {s.target: values[s.key] for s in BALANCING if s.key in values}
+    policy, _, key = str(written.get("policy", "")).partition("(")
+    if key:
+        written |= {"policy": policy, "by": key.removesuffix(")")}
+    found = Balancing(**written)
+    return found if found != Balancing() else None
+
+
+def _health(values: dict[str, Any]) -> HealthCheck:
+    written = _written(HEALTH, values)
+    if "status" in written:
+        written["low"], written["high"] = written.pop("status")
+    return HealthCheck(**written)
 
 
 def _peer(folder: str, peer: str) -> str:
@@ -152,3 +174,13 @@ def _path_rewrite(values: dict[str, Any]) -> PathRewrite:
         replacement=rewrite.get("to", ""),
         add_prefix=values.get("add_prefix", ""),
     )
+
+
+_TABLES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
+    "redirect": lambda values: Redirect(**values),
+    "respond": lambda values: Fixed(**values),
+    "request_headers": _rules,
+    "response_headers": _rules,
+    "ejection": lambda values: Ejection(**_written(EJECTION, values)),
+    "health": _health,
+}

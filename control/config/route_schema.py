@@ -3,6 +3,7 @@
 from typing import Final
 
 from control.config import kinds
+from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.setting import DAY_S, Group, Setting, Shape
 from edge.table.model import Fixed, Redirect
 
@@ -111,12 +112,20 @@ ROUTE: Final = Group(
             shape=Shape.MANY,
             doc='Peers: "IP:port", "name:port", "unix:/path".',
         ),
+        *BALANCING,
         Setting(
-            key="balance",
-            kind=kinds.BALANCE,
-            default="round_robin",
+            key="ejection",
+            shape=Shape.TABLE,
+            group=EJECTION,
             needs_upstreams=True,
-            doc="How the peer is chosen: `round_robin`.",
+            doc="When a peer that fails is left alone.",
+        ),
+        Setting(
+            key="health",
+            shape=Shape.TABLE,
+            group=HEALTH,
+            needs_upstreams=True,
+            doc="A check of the peers.",
         ),
         Setting(key="redirect", shape=Shape.TABLE, group=REDIRECT, doc="A redirect instead."),
         Setting(key="respond", shape=Shape.TABLE, group=RESPOND, doc="A fixed answer instead."),

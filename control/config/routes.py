@@ -28,6 +28,7 @@ def check_route(raw: dict[str, Any], values: dict[str, Any], place: Node, report
     _check_rewrite(values.get("rewrite", {}), inside(place, "rewrite"), report)
     _check_respond(values.get("respond", {}), inside(place, "respond"), report)
     _check_host_field(values, place, report)
+    _check_weights(values, place, report)
 
 
 # Private
@@ -73,3 +74,16 @@ def _check_host_field(values: dict[str, Any], place: Node, report: Report) -> No
         if "host" in [name.lower() for name in found if name]:
             message = 'the Host that goes upstream is set by "upstream_host"'
             report.add(line_of(inside(here, key)), f"route.request_headers.{key}", message)
+
+
+def _check_weights(values: dict[str, Any], place: Node, report: Report) -> None:
+    weights, peers = values.get("weights"), values.get("upstreams", ())
+    if weights is None:
+        return
+    line = line_of(inside(place, "weights"))
+    if len(weights) != len(peers):
+        message = f"has {len(weights)} values for {len(peers)} upstreams: one for each"
+        report.add(line, "route.weights", message)
+    if values.get("balance", "round_robin") == "round_robin":
+        message = 'means nothing with round_robin: write balance = "weighted"'
+        report.add(line, "route.weights", message)

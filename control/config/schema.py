@@ -8,6 +8,7 @@ from typing import Final
 
 from control.config import kinds
 from control.config.kinds import Kind
+from control.config.peer_schema import EJECTION, HEALTH
 from control.config.route_schema import (
     REDIRECT,
     REQUEST_HEADERS,
@@ -230,4 +231,6 @@ TIMEOUTS: Final = Group(
 GROUPS: Final = (SERVER, LIMITS, TIMEOUTS, ROUTE)
 """The tables of the file. `route` is an array of tables."""
 
-ALL_GROUPS: Final = (*GROUPS, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE)
+ALL_GROUPS: Final = (
+    *GROUPS, EJECTION, HEALTH, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
+)  # fmt: skip

@@ -33,6 +33,7 @@ class Setting:
     high: float | None = None
     into: str = ""  # the field of the dataclass that it becomes; "" is the key itself
     group: "Group | None" = None  # of a TABLE
+    repeats: bool = False  # a value of a MANY may be there twice
     needs_upstreams: bool = False  # means nothing on a route that answers by itself
 
     @property

@@ -93,13 +93,54 @@ class PathRewrite:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Balancing:
+    """How a route's peer is chosen, and what each may have to do."""
+
+    policy: str = "round_robin"  # weighted, least_conn, random2, consistent
+    by: str = "client"  # of consistent: client, path, host, header:NAME, cookie:NAME
+    weights: tuple[int, ...] = ()  # one for each upstream; none are all 1
+    max_connections: int = 0  # exchanges under way per peer, over all workers; 0 is no limit
+    queue: int = 1000  # exchanges per worker that may wait for a peer with room
+    queue_s: float = 30.0
+    slow_start_s: float = 0.0  # a peer that comes back gets its full share after that long
+    panic: float = 0.5  # with less than that part of the peers usable, all are asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ejection:
+    """When a peer that fails is left alone for a while."""
+
+    failures: int = 5  # in a row; 0 is never
+    lasts_s: float = 10.0  # the first time; each further time twice as long, up to 5 minutes
+    statuses: tuple[int, ...] = (502, 503, 504)  # answers of the peer that count as failures
+    slow_s: float = 0.0  # an answer that begins later counts as one; 0 is never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthCheck:
+    """What control asks each peer of a route, again and again."""
+
+    path: str = ""  # "" only connects
+    interval_s: float = 5.0
+    timeout_s: float = 2.0
+    rise: int = 1  # good answers in a row until it is up
+    fall: int = 3  # bad ones until it is down
+    low: int = 200  # statuses that are good
+    high: int = 399
+    body: str = ""  # must be in the first 64 KiB
+    host: str = ""  # the Host that is asked for; "" is the peer's address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
 
     pattern: str  # canonical, see `edge.table.match.canonical`
     owner: str  # who declared it, "edged.toml:12"
     upstreams: tuple[str, ...] = ()  # "127.0.0.1:9000", "[::1]:9000", "unix:/run/app.sock"
-    balance: str = "round_robin"
+    balancing: Balancing | None = None  # None is round robin over peers that are all alike
+    ejection: Ejection | None = None  # None is the default one
+    health: HealthCheck | None = None  # None: nobody asks
     redirect: Redirect | None = None
     respond: Fixed | None = None
     request_headers: FieldRules | None = None
@@ -145,6 +186,9 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "request_headers": FieldRules,
     "response_headers": FieldRules,
     "path": PathRewrite,
+    "balancing": Balancing,
+    "ejection": Ejection,
+    "health": HealthCheck,
 }
 
 
@@ -170,4 +214,5 @@ def _decode_part(kind: type, raw: dict[str, Any]) -> object:
     if kind is FieldRules:
         pairs = tuple((name, text) for name, text in raw.get("set", ()))
         return FieldRules(set=pairs, remove=tuple(raw.get("remove", ())))
-    return kind(**raw)
+    # JSON has no tuples.
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})

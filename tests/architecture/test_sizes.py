@@ -19,16 +19,18 @@ LONG = {
 
 WIDE = {
     # What hooks see is one object with one name per thing; passing parts would hide the whole.
-    "edge.exchange.Exchange": 25,
+    "edge.exchange.Exchange": 26,
     "edge.message.Request": 20,
     # One object that all sessions of a worker share: the lane reads it without a second lookup.
-    "edge.engine.Engine": 22,
+    "edge.engine.Engine": 23,
     # The lane's own objects keep plain fields instead of objects of their own, for its speed.
     "edge.connection.Connection": 15,
     "edge.session.Session": 14,
     # Process mains compose everything.
     "edge.worker.Worker": 14,
     "supervisor.tree.Tree": 13,
+    # Records: nothing but fields. A route is all that a person may say of it.
+    "edge.table.model.Route": 14,
     # A record of all that crosses an exec, nothing but fields.
     "supervisor.handover.Handover": 18,
 }

@@ -242,7 +242,7 @@ def test_upstreams() -> None:
         "unix:/etc/edged/app.sock",
         "unix:/run/app.sock",
     )
-    assert found.balance == "round_robin"
+    assert found.balancing is None
 
 
 def test_redirects() -> None:
