@@ -25,7 +25,9 @@ from control.admin.server import PeerCheck, Server
 from control.channel import Channel
 from control.events import Events
 from control.explain import Explainer
+from control.health import HealthChecks
 from control.metrics import EdgeCollector, application
+from control.peers import PeerDesk
 from control.publish import Publisher, owner_of
 from control.refusal import Refused
 from control.reload import Reloader
@@ -62,9 +64,11 @@ class Control:
         self.events = Events(state)
         channel = Channel(setup.channel_fd, self._take_event, self._end_with_master)
         reloader = Reloader(spec, channel, state, publisher, self.events)
+        checks = HealthChecks(segment, self.events)
+        publisher.announcing = checks.follow
         self.sources = status.Sources(
             segment=segment, channel=channel, state=state, publisher=publisher,
-            reloader=reloader, events=self.events,
+            reloader=reloader, events=self.events, peers=PeerDesk(segment, checks, self.events),
         )  # fmt: skip
         self.upgrader = Upgrader(channel, publisher)
         explainer = Explainer(spec.worker.table_path)
@@ -142,6 +146,7 @@ class Control:
             gevent.sleep(MEND_S)
             if not self._taken_up:
                 self._take_up()
+            self.sources.peers.reclaim(publisher.published)
             try:
                 if state.problem is not None:
                     state.change(lambda database: None)

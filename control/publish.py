@@ -84,6 +84,7 @@ class Publisher:
         self.generation = 0
         self.problem: Refused | None = None
         self.lock = RLock()
+        self.announcing: Callable[[Mapping[str, str]], None] = lambda published: None
         self._connection: sqlite3.Connection | None = None
         self._pending: Changes | None = None
 
@@ -173,7 +174,8 @@ class Publisher:
             self._connection.execute("ROLLBACK")
 
     def announce(self) -> None:
-        """Tell the workers the generation that is committed."""
+        """Tell the workers the generation that is committed; `announcing` hears of it first."""
+        self.announcing(self.published)
         self.segment.publish(self.generation)
         for number, row in enumerate(self._rows()):
             if row[Column.STATE]:

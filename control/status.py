@@ -15,6 +15,7 @@ from typing import Any, Final
 from control import metrics
 from control.channel import Channel
 from control.events import Events
+from control.peers import PeerDesk
 from control.publish import Publisher
 from control.refusal import Refused
 from control.reload import Reloader, changed_hooks, differs
@@ -46,6 +47,7 @@ class Sources:
     publisher: Publisher
     reloader: Reloader
     events: Events
+    peers: PeerDesk
 
 
 def status(sources: Sources) -> dict[str, Any]:

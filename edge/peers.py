@@ -6,7 +6,7 @@ nobody. `Peers.refresh`, at every heartbeat, brings in what control and the othe
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from edge.shared.peers import Health, Own, Shared
@@ -25,10 +25,17 @@ _UNDER_WAY, _EJECTED, _EXCHANGES, _FAILURES = Own
 class PeerState:
     """One peer."""
 
-    __slots__ = ("_ejections", "_others", "_shared", "_since", "address", "failures", "index",
-                 "own", "proven", "up_since", "usable")  # fmt: skip
+    __slots__ = ("_changed", "_ejections", "_others", "_shared", "_since", "address", "failures",
+                 "index", "own", "proven", "up_since", "usable")  # fmt: skip
 
-    def __init__(self, address: str, index: int, own: memoryview, shared: memoryview) -> None:
+    def __init__(
+        self,
+        address: str,
+        index: int,
+        own: memoryview,
+        shared: memoryview,
+        changed: Callable[[], None],
+    ) -> None:
         self.address = address
         self.index = index  # its place in the registry; -1 when all are taken
         self.own = own
@@ -37,6 +44,7 @@ class PeerState:
         self.failures = 0  # in a row
         self.up_since = 0.0  # seconds; 0 when it never was down
         self._shared = shared
+        self._changed = changed
         self._others: Sequence[memoryview] = ()
         self._ejections = 0
         self._since = 0.0
@@ -78,6 +86,7 @@ class PeerState:
         self.own[_EJECTED] = int((now + lasts_s * random.uniform(0.9, 1.1)) * 1000)
         self.failures = 0
         self.usable = self.proven = False
+        self._changed()
         return True
 
     def refresh(self, others: Sequence[memoryview], now: float) -> bool:
@@ -127,10 +136,7 @@ class Peers:
         if registry.version != self._version:
             self._version = registry.version
             self._forget_released()
-        self._live = [
-            row for row in range(self._segment.rows)
-            if row != self._row and self._segment.scoreboard_row(row)[Column.STATE]
-        ]  # fmt: skip
+        self._look_around()
         changed = False
         for state in self._known.values():
             changed |= state.refresh(self._others(state.index), now)
@@ -152,10 +158,23 @@ class Peers:
         except (MemoryError, ValueError):
             size = max(len(Own), len(Shared)) + 1
             cells = memoryview(bytearray(size * 8)).cast("Q")
-            return PeerState(address, -1, cells, memoryview(bytearray(size * 8)).cast("Q"))
-        state = PeerState(address, index, registry.own(self._row, index), registry.shared(index))
+            shared = memoryview(bytearray(size * 8)).cast("Q")
+            return PeerState(address, -1, cells, shared, self._change)
+        self._look_around()
+        own, shared = registry.own(self._row, index), registry.shared(index)
+        state = PeerState(address, index, own, shared, self._change)
         state.refresh(self._others(index), 0.0)
         return state
+
+    def _look_around(self) -> None:
+        """Which other workers live."""
+        self._live = [
+            row for row in range(self._segment.rows)
+            if row != self._row and self._segment.scoreboard_row(row)[Column.STATE]
+        ]  # fmt: skip
+
+    def _change(self) -> None:
+        self.changes += 1
 
     def _others(self, index: int) -> list[memoryview]:
         if index < 0:

@@ -32,6 +32,7 @@ class Api:
             "/v1/explain": commands.explain,
             "/v1/events": commands.events,
             "/v1/hooks": commands.hooks,
+            "/v1/peers": commands.peers,
         }
         self._ordered: dict[str, Callable[[Document], Document]] = {
             "/v1/reload": commands.reload,
@@ -39,6 +40,8 @@ class Api:
             "/v1/stop": commands.stop,
             "/v1/upgrade": commands.upgrade,
             "/v1/logs/reopen": commands.reopen_logs,
+            "/v1/peers/drain": commands.drain_peer,
+            "/v1/peers/resume": commands.resume_peer,
         }
         self._follow = commands.follow
 

@@ -16,6 +16,8 @@ from edge.table.model import decode_route
 
 FOLLOW_IDLE_S: Final = 10.0
 QUICK_S: Final = 10.0
+DRAIN_WAIT_S: Final = 30.0
+LONGEST_DRAIN_S: Final = 3600.0
 
 Query = dict[str, list[str]]
 Document = dict[str, Any]
@@ -120,7 +122,24 @@ class Commands:
             "hooks": [asdict(hook) | _numbers(counted.get(hook.name[:40], {})) for hook in hooks]
         }
 
+    def peers(self, query: Query) -> Document:
+        """The peers of the published routes."""
+        return {"peers": self._sources.peers.listed(self._sources.publisher.published)}
+
     # Orders
+
+    def drain_peer(self, body: Document) -> Document:
+        """Take a peer out, and wait at most `wait_s` until it has nothing under way."""
+        wait_s = body.get("wait_s", DRAIN_WAIT_S)
+        if not isinstance(wait_s, int | float) or not 0 <= wait_s <= LONGEST_DRAIN_S:
+            raise Refused("bad-request", f"'wait_s' is 0 to {LONGEST_DRAIN_S:g} seconds.")
+        published = self._sources.publisher.published
+        return self._sources.peers.drain(str(body.get("peer", "")), float(wait_s), published)
+
+    def resume_peer(self, body: Document) -> Document:
+        """Give a drained peer exchanges again."""
+        published = self._sources.publisher.published
+        return self._sources.peers.resume(str(body.get("peer", "")), published)
 
     def reload(self, body: Document) -> Document:
         """Apply the file on disk; `roll` also rolls the workers."""

@@ -14,6 +14,7 @@ STATUS: Final[dict[str, str]] = {
     "not-found": "404 Not Found",
     "method": "405 Method Not Allowed",
     "busy": "409 Conflict",
+    "still-busy": "409 Conflict",
     "restart-needed": "409 Conflict",
     "too-large": "413 Content Too Large",
     "config-invalid": "422 Unprocessable Content",

@@ -177,6 +177,17 @@ def hooks(context: Context) -> None:
     context.say(context.client.get("/v1/hooks"), show.hooks)
 
 
+@edgectl.command(short_help="The peers: who is up, and who has how much to do.")
+@click.pass_obj
+def peers(context: Context) -> None:
+    """The peers of all routes: who is up, drained or left alone, and who has how much to do.
+
+    \b
+    Example: edgectl peers
+    """
+    context.say(context.client.get("/v1/peers"), show.peers)
+
+
 @edgectl.command(short_help="What happened, and with -f what happens.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with each as it happens.")
 @click.option("--limit", default=100, help="At most so many old ones.", show_default=True)
@@ -269,6 +280,44 @@ def upgrade(context: Context, executable: str) -> None:
         context.client.post("/v1/upgrade", executable=path),
         lambda document: show.printable(document["text"]),
     )
+
+
+@edgectl.group()
+def peer() -> None:
+    """Take one peer out for a while, and bring it back.
+
+    \b
+    Example: edgectl peer drain 127.0.0.1:9001
+    """
+
+
+@peer.command()
+@click.argument("address")
+@click.option("--wait", "wait_s", default=30.0, help="Seconds for what it has.", show_default=True)
+@click.pass_obj
+def drain(context: Context, address: str, wait_s: float) -> None:
+    """Give a peer no more requests; returns when it has answered those that it had.
+
+    It stays so through reloads and restarts of workers, until it is resumed or edged is restarted.
+
+    \b
+    Example: edgectl peer drain 127.0.0.1:9001
+    """
+    document = context.client.post("/v1/peers/drain", timeout_s=None, peer=address, wait_s=wait_s)
+    context.say(document, lambda _: show.printable(f"{address} is drained"))
+
+
+@peer.command()
+@click.argument("address")
+@click.pass_obj
+def resume(context: Context, address: str) -> None:
+    """Give a drained peer requests again.
+
+    \b
+    Example: edgectl peer resume 127.0.0.1:9001
+    """
+    document = context.client.post("/v1/peers/resume", peer=address)
+    context.say(document, lambda _: show.printable(f"{address} gets requests again"))
 
 
 @edgectl.group()

@@ -147,6 +147,23 @@ def hooks(document: Document) -> str:
     )
 
 
+def peers(document: Document) -> str:
+    """`edgectl peers`."""
+    rows = [
+        (
+            each["peer"],
+            each["state"],
+            _dash(each.get("under_way")),
+            _dash(each.get("exchanges")),
+            _dash(each.get("failures")),
+            _reason(each),
+        )
+        for each in document["peers"]
+    ]
+    heads = ("peer", "state", "under way", "exchanges", "failures", "why")
+    return table(heads, rows) if rows else "no peers"
+
+
 def event(entry: Document) -> str:
     """One line of `edgectl events`, with its detail below."""
     text = f"{_when(entry['time'])}  {entry['event']:<15} {entry['text']}"
@@ -179,6 +196,12 @@ def duration(seconds: float | None) -> str:
 
 
 # Private
+
+
+def _reason(peer: Document) -> str:
+    if peer["state"] == "ejected":
+        return f"failed; left alone for {peer['ejected_for_s']} s more"
+    return str(peer.get("why", ""))
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:

@@ -11,6 +11,7 @@ LAST_LINES = {
     "edge/walk.py": "an exchange is logged whatever ends it",
     "supervisor/fork.py": "the child's last line: it becomes the exit code",
     "supervisor/master.py": "the loop's dispatch: a bug must not end the master",
+    "control/health.py": "one peer's check: a bug there must not leave it unchecked",
     "control/admin/api.py": "the API's last line: a bug costs one answer",
 }
 """Where any exception may end, and why. Elsewhere bugs are let out."""

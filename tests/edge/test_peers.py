@@ -19,11 +19,14 @@ def segment() -> Segment:
 
 
 def test_a_peer_is_ejected_after_so_many_failures_in_a_row(segment: Segment) -> None:
-    state = Peers(segment, 0).of(ADDRESS)
+    peers = Peers(segment, 0)
+    state = peers.of(ADDRESS)
+    changes = peers.changes
     assert [state.fail(3, 10, 100.0) for _ in range(2)] == [False, False]
     state.succeed()
     assert [state.fail(3, 10, 100.0) for _ in range(3)] == [False, False, True]
     assert not state.usable
+    assert peers.changes > changes  # whoever chooses looks again at once
 
 
 def test_all_workers_leave_it_alone_and_come_back_later(segment: Segment) -> None:
