@@ -4,10 +4,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.edged import Edged
 from tests.support.origin import ScriptedOrigin
 from tests.support.web_origin import WebOrigin
+
+# The same examples on every machine, however busy it is.
+settings.register_profile(
+    "edged", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("edged")
 
 
 @pytest.fixture

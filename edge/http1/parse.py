@@ -305,13 +305,14 @@ def _refuse_partial(buffer: bytes, limits: Limits, *, complete: bool) -> None:
         raise EdgeError(Reason.TARGET_TOO_LONG, f"over {limits.request_line_bytes} bytes")
     if complete or len(buffer) > limits.head_bytes:
         raise EdgeError(Reason.HEAD_TOO_LARGE, f"head over {limits.head_bytes} bytes")
-    if _bare_newline(buffer):
-        raise EdgeError(Reason.BAD_REQUEST, "line ends without CR")
+    # In the order of `_diagnosis`: what is refused early is refused for the same reason.
     if line < 0:
         if _LINE_START.match(buffer) is None:
             raise EdgeError(Reason.BAD_REQUEST, f"not a request line: {buffer[:40]!r}")
     elif _LINE_WHOLE.match(buffer, 0, line) is None:
         raise _diagnosis(buffer[: line + 2] + b"\r\n", limits)
+    if _bare_newline(buffer):
+        raise EdgeError(Reason.BAD_REQUEST, "line ends without CR")
 
 
 _LINE_START: Final = re.compile(_TOKEN + rb"{1,32}(?: [\x21\x22\x24-\x7e]*(?: [HTP/0-9.]*)?)?\r?\Z")

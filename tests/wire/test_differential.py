@@ -21,7 +21,7 @@ mixed = st.lists(right_requests() | doubtful_requests(), min_size=1, max_size=3)
 
 
 @given(st.lists(right_requests(), min_size=1, max_size=4))
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 def test_what_is_right_is_taken_and_read_alike(requests: list[bytes]) -> None:
     data = b"".join(requests)
     assert ours([data]) == theirs(data)
@@ -29,7 +29,7 @@ def test_what_is_right_is_taken_and_read_alike(requests: list[bytes]) -> None:
 
 
 @given(mixed)
-@settings(max_examples=3000, deadline=None, derandomize=True)
+@settings(max_examples=3000)
 def test_what_is_taken_is_read_alike(requests: list[bytes]) -> None:
     data = b"".join(requests)
     here, there = ours([data]), theirs(data)
@@ -41,9 +41,7 @@ def test_what_is_taken_is_read_alike(requests: list[bytes]) -> None:
 @given(mixed)
 @settings(
     max_examples=250,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_the_origin_sees_what_the_edge_decided(wire: Wire, requests: list[bytes]) -> None:
     data = b"".join(requests) + LAST

@@ -50,7 +50,7 @@ def verdict(data: bytes) -> str:
 
 
 @given(st.data())
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=1500)
 def test_a_pipeline_in_any_pieces_reads_the_same(data: st.DataObject) -> None:
     requests = data.draw(st.lists(right_requests() | doubtful_requests(), min_size=1, max_size=4))
     sent = b"".join(requests)

@@ -71,7 +71,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 def test_it_is_the_textbook_bucket_whoever_asks(taken: list[tuple[int, str, float]]) -> None:
     rate, burst = 3.0, 5
     fleet = Fleet(4, rate, burst)
