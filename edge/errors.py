@@ -39,6 +39,8 @@ class Reason(StrEnum):
     CLIENT_GONE = "client-gone"
     CLIENT_STALLED = "client-stalled"
     NO_ROUTE = "no-route"
+    RATE_LIMITED = "rate-limited"
+    DENIED = "denied"
     NO_PEER = "no-peer"
     QUEUE_FULL = "queue-full"
     QUEUE_TIMEOUT = "queue-timeout"
@@ -70,6 +72,8 @@ SIDES: dict[Reason, Side] = {
     Reason.CLIENT_GONE: Side.DOWNSTREAM,
     Reason.CLIENT_STALLED: Side.DOWNSTREAM,
     Reason.NO_ROUTE: Side.OURS,
+    Reason.RATE_LIMITED: Side.DOWNSTREAM,
+    Reason.DENIED: Side.DOWNSTREAM,
     Reason.NO_PEER: Side.OURS,
     Reason.QUEUE_FULL: Side.OURS,
     Reason.QUEUE_TIMEOUT: Side.OURS,
@@ -92,7 +96,7 @@ class EdgeError(Exception):
     """An exchange cannot go on as asked.
 
     `detail` is for the log and never for the client's page; `retry` says whether the same
-    request may be sent to another peer.
+    request may be sent to another peer, `fields` are more header fields of the answer.
     """
 
     def __init__(
@@ -101,11 +105,13 @@ class EdgeError(Exception):
         detail: str = "",
         *,
         retry: Retry = Retry.NEVER,
+        fields: tuple[tuple[str, str], ...] = (),
     ) -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
         self.detail = detail
         self.retry = retry
+        self.fields = fields
 
     @property
     def side(self) -> Side:

@@ -19,6 +19,8 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.CLIENT_GONE: 499,
     Reason.CLIENT_STALLED: 499,
     Reason.NO_ROUTE: 404,
+    Reason.RATE_LIMITED: 429,
+    Reason.DENIED: 403,
     Reason.NO_PEER: 503,
     Reason.QUEUE_FULL: 503,
     Reason.QUEUE_TIMEOUT: 504,
@@ -63,6 +65,7 @@ def page(error: EdgeError, exchange_id: str) -> Response:
         ("X-Edge-Error", error.reason.value),
         ("X-Request-Id", exchange_id),
         ("Cache-Control", "no-store"),
+        *error.fields,
     ]
     if error.reason is Reason.METHOD_REFUSED:
         fields.append(("Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"))

@@ -140,19 +140,20 @@ def _account(text: str) -> str:
 
 def _balance(text: str) -> str:
     if text.startswith("consistent(") and text.endswith(")"):
-        _check_key(text[len("consistent(") : -1])
+        _key(text[len("consistent(") : -1])
     elif text not in BALANCES[:-1]:
         raise ValueError(f"{_quote(text)} is no way to balance: use {_listed(BALANCES)}")
     return text
 
 
-def _check_key(text: str) -> None:
+def _key(text: str) -> str:
     kind, _, name = text.partition(":")
     if text not in ("client", "path", "host") and not (
         kind in ("header", "cookie") and _NAME.fullmatch(name)
     ):
         known = '"client", "path", "host", "header:NAME" or "cookie:NAME"'
         raise ValueError(f"{_quote(text)} is nothing of a request: use {known}")
+    return text
 
 
 def _part(text: str) -> float:
@@ -284,6 +285,7 @@ OPTIONAL_PATH: Final = _textual("path", "run/access.log", _optional_path)
 HOOK: Final = _textual("file or module", "hooks.py", _hook)
 ACCOUNT: Final = _textual("name", "edged", _account)
 PATTERN: Final = _textual("pattern", "example.com/api/*", _pattern)
+KEY: Final = _textual("key", "header:X-User", _key)
 BALANCE: Final = _textual("choice", "least_conn", _balance)
 HEALTH_PATH: Final = _textual("path", "/health", lambda text: _target_path(text) if text else "")
 TARGET: Final = _textual("URL", "https://www.example.com{uri}", _target)

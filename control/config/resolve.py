@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from control.config import schema
+from control.config.access_schema import LIMIT
 from control.config.check import Checked, CheckedRoute
 from control.config.machine import Machine
 from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.setting import Group
 from edge.setup import WorkerOptions
 from edge.table.model import (
+    Access,
     Balancing,
     Ejection,
     FieldRules,
@@ -18,6 +20,7 @@ from edge.table.model import (
     HealthCheck,
     Limits,
     PathRewrite,
+    RateLimit,
     Redirect,
     Route,
     Settings,
@@ -121,6 +124,8 @@ def _route_parts(route: CheckedRoute, folder: str) -> dict[str, Any]:
     }
     if "upstream_host" in values:
         parts["upstream_host"] = values["upstream_host"]
+    if "allow" in values or "deny" in values:
+        parts["access"] = Access(allow=values.get("allow", ()), deny=values.get("deny", ()))
     if balancing := _balancing(values):
         parts["balancing"] = balancing
     for key, into in (("body", "body_bytes"), ("first_byte", "first_byte_s")):
@@ -183,4 +188,5 @@ _TABLES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "response_headers": _rules,
     "ejection": lambda values: Ejection(**_written(EJECTION, values)),
     "health": _health,
+    "limit": lambda values: RateLimit(**_written(LIMIT, values)),
 }

@@ -3,6 +3,7 @@
 from typing import Final
 
 from control.config import kinds
+from control.config.access_schema import ACCESS
 from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.setting import DAY_S, Group, Setting, Shape
 from edge.table.model import Fixed, Redirect
@@ -112,6 +113,7 @@ ROUTE: Final = Group(
             shape=Shape.MANY,
             doc='Peers: "IP:port", "name:port", "unix:/path".',
         ),
+        *ACCESS,
         *BALANCING,
         Setting(
             key="ejection",

@@ -7,6 +7,7 @@ timeouts are those of `edge.table.model`, so nothing is said twice.
 from typing import Final
 
 from control.config import kinds
+from control.config.access_schema import LIMIT
 from control.config.kinds import Kind
 from control.config.peer_schema import EJECTION, HEALTH
 from control.config.route_schema import (
@@ -232,5 +233,5 @@ GROUPS: Final = (SERVER, LIMITS, TIMEOUTS, ROUTE)
 """The tables of the file. `route` is an array of tables."""
 
 ALL_GROUPS: Final = (
-    *GROUPS, EJECTION, HEALTH, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
+    *GROUPS, LIMIT, EJECTION, HEALTH, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
 )  # fmt: skip

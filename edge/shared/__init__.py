@@ -2,9 +2,11 @@
 
 `shared.counter("logins").add()` counts in this worker's own cell and sums over all workers, past
 and present, when read. `shared.flag("maintenance").set(1)` is seen by every worker at once.
-Both live as long as the master, through worker restarts and upgrades.
+`shared.limit("logins", 5, 60.0).take(address).allowed` is a rate limit over all workers.
+All live as long as the master, through worker restarts and upgrades.
 """
 
-from edge.shared.names import SharedCounter, SharedFlag, counter, flag
+from edge.shared.buckets import Bucket, Verdict
+from edge.shared.names import SharedCounter, SharedFlag, counter, flag, limit
 
-__all__ = ["SharedCounter", "SharedFlag", "counter", "flag"]
+__all__ = ["Bucket", "SharedCounter", "SharedFlag", "Verdict", "counter", "flag", "limit"]

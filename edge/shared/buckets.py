@@ -20,8 +20,13 @@ from typing import Final
 
 PLACES: Final = 16384
 PLACE_CELLS: Final = 4
-ROW_CELLS: Final = PLACES * PLACE_CELLS
+ROW_CELLS: Final = PLACES * PLACE_CELLS + 1
+IN_USE: Final = PLACES * PLACE_CELLS
+"""The last cell of a row: 1 once a worker has had it, and so may have counted in it."""
+
 PROBES: Final = 8
+LOOK_S: Final = 0.1
+"""How often a bucket looks which workers count."""
 
 _TAG, _TAKEN, _BASE, _FULL_MS = range(PLACE_CELLS)
 _TOKEN: Final = 1000  # cells count thousandths
@@ -42,7 +47,8 @@ class Verdict:
 class Bucket:
     """One limit, with a bucket for each key."""
 
-    __slots__ = ("_clock", "_own", "_rate", "_rows", "_salt", "_tags", "burst", "name")
+    __slots__ = ("_clock", "_find_rows", "_look_at", "_own", "_rate", "_rows", "_salt", "_tags",
+                 "burst", "name")  # fmt: skip
 
     def __init__(
         self,
@@ -52,12 +58,13 @@ class Bucket:
         rows: Callable[[], Sequence[memoryview]],
         clock: Callable[[], float],
     ) -> None:
-        """`rate` is tokens per second; `rows` gives all workers' rows that are in use, the caller's
-        own first."""
+        """`rate` is tokens per second; `rows` gives the rows of all workers, one's own first."""
         self.name = name
         self.burst = burst
         self._rate = rate * _TOKEN
-        self._rows = rows
+        self._find_rows = rows
+        self._rows: Sequence[memoryview] = ()
+        self._look_at = 0.0
         self._own = rows()[0]
         self._clock = clock
         # Another rate or burst counts anew: the cells of this one mean nothing to it.
@@ -71,6 +78,9 @@ class Bucket:
         """Take tokens if they are there."""
         tag = self._tags.get(key) or self._tag(key)
         now = self._clock()
+        if now >= self._look_at:
+            self._look_at = now + LOOK_S
+            self._rows = [row for row in self._find_rows() if row[IN_USE]]
         due = int(self._rate * now)
         taken, base = self._sum(tag)
         lack = taken + base - due if base is not None else -1
@@ -105,7 +115,7 @@ class Bucket:
         """What all workers took, and the largest base."""
         taken = 0
         base: int | None = None
-        for row in self._rows():
+        for row in self._rows:
             place = _find(row, tag)
             if place >= 0:
                 taken += row[place + _TAKEN]
@@ -133,7 +143,7 @@ class Bucket:
 
     def _is_full(self, tag: int, now_ms: int) -> bool:
         """Whether no worker has taken of that key's bucket lately: nothing of it must be kept."""
-        for row in self._rows():
+        for row in self._rows:
             place = _find(row, tag)
             if place >= 0 and row[place + _FULL_MS] >= now_ms:
                 return False

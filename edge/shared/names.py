@@ -5,8 +5,10 @@ the segment for a few microseconds, so ask once (in `__init__` or at import), no
 Outside a server (in a hook's own tests) the same calls work on memory private to the process.
 """
 
+import time
 from collections.abc import Callable
 
+from edge.shared.buckets import IN_USE, Bucket
 from edge.shared.segment import Segment
 
 
@@ -91,10 +93,28 @@ def flag(name: str) -> SharedFlag:
     return SharedFlag(name, _bound()[0].users.shared(index))
 
 
+def limit(name: str, count: int, per_s: float = 1.0, burst: int = 0) -> Bucket:
+    """A limit of `count` in `per_s` seconds for each key, counted over all workers.
+
+    `limit("logins", 5, 60.0).take(address).allowed` takes a token of that key's bucket, which holds
+    `burst` of them (`count`, if that is 0). Raises `ValueError` for numbers that are not positive.
+    """
+    if count <= 0 or per_s <= 0 or burst < 0:
+        raise ValueError(f"a limit needs positive numbers: {count} in {per_s} s, burst {burst}")
+    segment, row = _bound()
+    others = [number for number in range(segment.rows) if number != row]
+
+    def rows() -> list[memoryview]:
+        return [segment.bucket_row(number) for number in (row, *others)]
+
+    return Bucket(name, count / per_s, burst or count, rows, time.monotonic)
+
+
 def bind(segment: Segment, row: int) -> None:
     """Use that segment, and that row for what this process counts. A worker calls it once."""
     global _segment, _row
     _segment, _row = segment, row
+    segment.bucket_row(row)[IN_USE] = 1  # the other workers' buckets look here from now on
 
 
 # Private

@@ -132,6 +132,25 @@ class HealthCheck:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """How often the requests of one key may come."""
+
+    requests: int
+    per_s: float = 1.0
+    burst: int = 0  # at once; 0 is `requests`
+    by: str = "client"  # or host, path, header:NAME, cookie:NAME
+    fields: bool = False  # RateLimit-* on every answer, not just on refusals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Whose requests a route takes, by the client's address."""
+
+    allow: tuple[str, ...] = ()  # networks; empty is everybody
+    deny: tuple[str, ...] = ()  # comes first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
 
@@ -141,6 +160,8 @@ class Route:
     balancing: Balancing | None = None  # None is round robin over peers that are all alike
     ejection: Ejection | None = None  # None is the default one
     health: HealthCheck | None = None  # None: nobody asks
+    limit: RateLimit | None = None
+    access: Access | None = None
     redirect: Redirect | None = None
     respond: Fixed | None = None
     request_headers: FieldRules | None = None
@@ -189,6 +210,8 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "balancing": Balancing,
     "ejection": Ejection,
     "health": HealthCheck,
+    "limit": RateLimit,
+    "access": Access,
 }
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.shared.buckets import PLACES, PROBES, ROW_CELLS, Bucket
+from edge.shared.buckets import IN_USE, PLACES, PROBES, ROW_CELLS, Bucket
 
 
 class Clock:
@@ -20,6 +20,8 @@ class Fleet:
     def __init__(self, count: int, rate: float, burst: int) -> None:
         self.clock = Clock()
         rows = [memoryview(bytearray(ROW_CELLS * 8)).cast("Q") for _ in range(count)]
+        for row in rows:
+            row[IN_USE] = 1
         self.workers = [
             Bucket("api", rate, burst, lambda own=row: [own, *(r for r in rows if r is not own)],
                    self.clock)
@@ -106,5 +108,5 @@ def test_another_rate_counts_anew() -> None:
     fleet = Fleet(1, rate=0.001, burst=1)
     (worker,) = fleet.workers
     assert [worker.take("a").allowed for _ in range(2)] == [True, False]
-    changed = Bucket("api", 5.0, 1, worker._rows, fleet.clock)
+    changed = Bucket("api", 5.0, 1, worker._find_rows, fleet.clock)
     assert changed.take("a").allowed

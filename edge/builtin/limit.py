@@ -1,0 +1,140 @@
+"""Limits: how often a client may ask, and whether it may at all."""
+
+import ipaddress
+import math
+from collections.abc import Callable
+from typing import Final
+
+from edge.balance import key_of
+from edge.errors import EdgeError, Reason
+from edge.exchange import Exchange
+from edge.hooks import Hook
+from edge.rewrite import Networks, is_within, networks
+from edge.shared import Bucket, Verdict, limit
+from edge.table.model import Access, RateLimit, Route
+
+IPV6_PREFIX: Final = 64
+"""What one customer has: counting single addresses would give each of them 2**64 limits."""
+
+_KEPT: Final = 10_000
+
+
+class Admit(Hook):
+    """Refuses clients by their address."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[Access, tuple[Networks, Networks]] = {}
+
+    def applies_to(self, route: Route | None) -> bool:
+        """Routes that have a list."""
+        return route is not None and route.access is not None
+
+    def request_filter(self, exchange: Exchange) -> None:
+        """Raises `EdgeError` (403 `denied`)."""
+        access = exchange.route.access if exchange.route is not None else None
+        if access is None:
+            return
+        lists = self._parsed.get(access)
+        if lists is None:
+            if len(self._parsed) >= _KEPT:
+                self._parsed.clear()
+            lists = self._parsed[access] = networks(access.allow), networks(access.deny)
+        allow, deny = lists
+        address = exchange.client.address
+        if (deny and is_within(address, deny)) or (allow and not is_within(address, allow)):
+            raise EdgeError(Reason.DENIED, address)
+
+
+class Limit(Hook):
+    """Refuses requests that come too often."""
+
+    def __init__(self) -> None:
+        self._limits: dict[tuple[str, RateLimit], _Counted] = {}
+
+    def applies_to(self, route: Route | None) -> bool:
+        """Routes that have one."""
+        return route is not None and route.limit is not None
+
+    def request_filter(self, exchange: Exchange) -> None:
+        """Raises `EdgeError` (429 `rate-limited`)."""
+        route = exchange.route
+        if route is None or route.limit is None:
+            return
+        rules = route.limit
+        counted = self._limits.get((route.owner, rules)) or self._make(route, rules)
+        verdict = counted.bucket.take(counted.key(exchange))
+        if not verdict.allowed:
+            fields = (("Retry-After", str(math.ceil(verdict.wait_s))), *_fields(rules, verdict))
+            raise EdgeError(Reason.RATE_LIMITED, rules.by, fields=fields)
+        if rules.fields:
+            exchange.ctx.edged_limit = verdict
+
+    def response_filter(self, exchange: Exchange) -> None:
+        """The fields that tell a client how much it has left."""
+        route, response = exchange.route, exchange.response
+        if route is None or route.limit is None or not route.limit.fields or response is None:
+            return
+        verdict = getattr(exchange.ctx, "edged_limit", None)
+        if isinstance(verdict, Verdict):
+            for name, value in _fields(route.limit, verdict):
+                response.headers.set(name, value)
+
+    # Private
+
+    def _make(self, route: Route, rules: RateLimit) -> "_Counted":
+        if len(self._limits) >= _KEPT:
+            self._limits.clear()
+        # All patterns of one declaration share its limit.
+        counted = _Counted(route.owner, rules)
+        self._limits[route.owner, rules] = counted
+        return counted
+
+
+class _Counted:
+    """A limit in use: its bucket, and what it counts by."""
+
+    __slots__ = ("bucket", "key")
+
+    def __init__(self, owner: str, rules: RateLimit) -> None:
+        self.bucket: Bucket = limit(f"route {owner}", rules.requests, rules.per_s, rules.burst)
+        self.key: Callable[[Exchange], str] = _key(rules.by)
+
+
+def _key(by: str) -> Callable[[Exchange], str]:
+    if by != "client":
+        return key_of(by)
+    return lambda exchange: customer(exchange.client.address)
+
+
+def customer(address: str) -> str:
+    """Whom an address stands for: itself, or the /64 network of an IPv6 address."""
+    if ":" not in address:
+        return address
+    known = _customers.get(address)
+    if known is None:
+        if len(_customers) >= _KEPT:
+            _customers.clear()
+        known = _customers[address] = _network_of(address)
+    return known
+
+
+_customers: dict[str, str] = {}
+
+
+def _network_of(address: str) -> str:
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, IPV6_PREFIX), strict=False))
+
+
+def _fields(rules: RateLimit, verdict: Verdict) -> tuple[tuple[str, str], ...]:
+    """As in draft-ietf-httpapi-ratelimit-headers-07, which most clients know."""
+    return (
+        ("RateLimit-Limit", str(rules.burst or rules.requests)),
+        ("RateLimit-Remaining", str(verdict.remaining)),
+        ("RateLimit-Reset", str(math.ceil(verdict.full_s))),
+    )
