@@ -149,6 +149,8 @@ def _own_answer(request: Request, route: Route | None) -> dict[str, Any] | None:
         return {"kind": "redirect", "status": route.redirect.status, "location": location}
     if route.respond is not None:
         return {"kind": "fixed", **asdict(route.respond)}
+    if route.files is not None:
+        return {"kind": "files", **asdict(route.files)}
     if not route.upstreams:
         return _refusal(EdgeError(Reason.NO_PEER, "the route has no upstreams"))
     return None

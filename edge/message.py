@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 from edge.headers import Headers, block_of, check_field
 
 if TYPE_CHECKING:
+    import io
+
     from edge.peers import PeerState
 
 CHUNKED: Final = -1
@@ -118,11 +120,28 @@ class Request:
         return self.body
 
 
+class FileBody:
+    """A body that is in a file: pieces of bytes, offset and length, sent one after the other.
+
+    The file closes when nobody refers to it any more.
+    """
+
+    __slots__ = ("file", "length", "pieces")
+
+    def __init__(self, file: "io.FileIO", pieces: tuple[tuple[bytes, int, int], ...]) -> None:
+        self.file = file
+        self.pieces = pieces  # bytes that come before, first byte in the file, how many
+        self.length = sum(len(before) + count for before, _, count in pieces)
+
+    def __repr__(self) -> str:
+        return f"<FileBody {self.length} bytes>"
+
+
 class Response:
     """An answer: a peer's, or one that a hook returns: `Response(403, "no")`."""
 
-    __slots__ = ("_headers", "block", "body", "drops", "end", "keep", "length", "minor", "reason",
-                 "status", "upgrade")  # fmt: skip
+    __slots__ = ("_headers", "block", "body", "drops", "end", "file", "keep", "length", "minor",
+                 "reason", "status", "upgrade")  # fmt: skip
 
     def __init__(
         self,
@@ -146,6 +165,7 @@ class Response:
         self.status = status
         self.reason = ""
         self.body: bytes | None = body
+        self.file: FileBody | None = None  # the body is there instead
         self.block = block_of(fields)
         self.length = len(body)
         self.minor = 1

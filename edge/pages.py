@@ -21,6 +21,7 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.NO_ROUTE: 404,
     Reason.RATE_LIMITED: 429,
     Reason.DENIED: 403,
+    Reason.NO_FILE: 404,
     Reason.NO_PEER: 503,
     Reason.QUEUE_FULL: 503,
     Reason.QUEUE_TIMEOUT: 504,
@@ -67,7 +68,7 @@ def page(error: EdgeError, exchange_id: str) -> Response:
         ("Cache-Control", "no-store"),
         *error.fields,
     ]
-    if error.reason is Reason.METHOD_REFUSED:
+    if error.reason is Reason.METHOD_REFUSED and not error.fields:
         fields.append(("Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"))
     text = f"{status} {phrase}\nreason: {error.reason.value}\nrequest: {exchange_id}\n"
     return Response(status, text, fields)

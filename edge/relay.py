@@ -1,5 +1,6 @@
 """Answers on their way down: heads, bodies, filters, framing for the client's version."""
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.hooks import Chain
 from edge.http1.framing import chunk, last_chunk
-from edge.message import Response
+from edge.message import FileBody, Response
 from edge.pages import PHRASES
 from edge.rewrite import response_block
 
@@ -22,6 +23,9 @@ _wall: Callable[[], float] = time.time  # noqa: TID251  the Date field tells the
 
 _LENGTH: Final = re.compile(rb"\r\n(?i:content-length):[^\r]*")
 _BODILESS: Final = (204, 304)
+
+SMALL_FILE_BYTES: Final = 65536
+"""A file up to this size is read, and sent with the head in one call."""
 
 
 class Downstream:
@@ -55,8 +59,11 @@ class Downstream:
             raise EdgeError(Reason.CLIENT_STALLED, f"took nothing for {self._idle_s:g} s") from None
 
     def answer(self, response: Response, filters: tuple[Filter, ...] = ()) -> None:
-        """Send an answer whose body is in memory."""
-        body = response.body or b""
+        """Send an answer whose body is in memory or in a file."""
+        if response.file is not None and not filters:
+            self._answer_file(response, response.file)
+            return
+        body = _bytes_of(response)
         request = self._exchange.request
         for each in filters:
             body = _filtered(each, self._exchange, body, True)
@@ -95,6 +102,36 @@ class Downstream:
         return _status_line(response) + block + self.via + b"\r\n\r\n"
 
     # Private
+
+    def _answer_file(self, response: Response, body: FileBody) -> None:
+        exchange = self._exchange
+        block = response_block(response) + b"\r\nContent-Length: %d" % body.length
+        head = self.head(response, block + _date())
+        self.started = True
+        if exchange.request.method == "HEAD":
+            self.write(head)
+            return
+        if body.length <= SMALL_FILE_BYTES:
+            data = _bytes_of(response)
+            self.write(head + data)
+            exchange.sent_bytes += len(data)
+            return
+        for before, offset, count in body.pieces:
+            self.write(head + before)
+            head = b""
+            exchange.sent_bytes += len(before)
+            sent = self._send_part(body.file.fileno(), offset, count)
+            exchange.sent_bytes += sent
+            if sent != count:
+                raise EdgeError(Reason.RESPONSE_CUT, "the file became shorter while it was sent")
+
+    def _send_part(self, fd: int, offset: int, count: int) -> int:
+        try:
+            return self._connection.send_file(fd, offset, count, self._idle_s)
+        except Gone:
+            raise EdgeError(Reason.CLIENT_GONE, "reset while it was answered") from None
+        except Expired:
+            raise EdgeError(Reason.CLIENT_STALLED, f"took nothing for {self._idle_s:g} s") from None
 
     def _open_end(self) -> bytes:
         """Framing for a body of unknown length: chunks, or the close for HTTP/1.0."""
@@ -164,6 +201,20 @@ def _filtered(each: Filter, exchange: Exchange, data: bytes, end: bool) -> bytes
     if not isinstance(changed, bytes):
         raise EdgeError(Reason.HOOK_ERROR, f"a body filter returned {type(changed).__name__}")
     return changed
+
+
+def _bytes_of(response: Response) -> bytes:
+    """The whole body. A file that became shorter is an error, not a shorter body."""
+    if response.file is None:
+        return response.body or b""
+    fd = response.file.file.fileno()
+    pieces = []
+    for before, offset, count in response.file.pieces:
+        data = os.pread(fd, count, offset) if count else b""
+        if len(data) != count:
+            raise EdgeError(Reason.RESPONSE_CUT, "the file became shorter while it was sent")
+        pieces += [before, data]
+    return b"".join(pieces)
 
 
 _dates: list[tuple[int, bytes]] = [(0, b"")]

@@ -244,6 +244,8 @@ def _goal(route: Document) -> str:
         return f"{route['redirect']['status']} {route['redirect']['to']}"
     if route.get("respond"):
         return f"{route['respond']['status']} of its own"
+    if route.get("files"):
+        return f"files of {route['files']['root']}"
     return " ".join(route.get("upstreams", ())) or "nothing"
 
 
@@ -252,4 +254,6 @@ def _answer(answer: Document) -> str:
         return f"{answer['status']}, to {answer['location']}"
     if answer["kind"] == "fixed":
         return f"{answer['status']}, of its own: {answer['body'][:60]!r}"
+    if answer["kind"] == "files":
+        return f"a file of {answer['root']}"
     return f"{answer['status']} {answer['reason']}: {answer['why']}"

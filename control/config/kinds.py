@@ -219,6 +219,12 @@ def _expression(text: str) -> str:
     return text
 
 
+def _file_name(text: str) -> str:
+    if not text or "/" in text or "\0" in text or text.startswith("."):
+        raise ValueError(f'{_quote(text)} is no name of a file to serve: write "index.html"')
+    return text
+
+
 def _listed(words: Iterable[str]) -> str:
     return " or ".join(f'"{word}"' for word in words)
 
@@ -291,4 +297,8 @@ HEALTH_PATH: Final = _textual("path", "/health", lambda text: _target_path(text)
 TARGET: Final = _textual("URL", "https://www.example.com{uri}", _target)
 PREFIX: Final = _textual("path", "/api", _prefix)
 EXPRESSION: Final = _textual("regular expression", "^/old/(.*)", _expression)
+OPTIONAL_EXPRESSION: Final = _textual(
+    "regular expression", "^/assets/", lambda text: _expression(text) if text else ""
+)
+FILE_NAME: Final = _textual("file name", "index.html", _file_name)
 FIELD_NAME: Final = _textual("header name", "Server", read_name)

@@ -9,6 +9,7 @@ from control.config.access_schema import LIMIT
 from control.config.check import Checked, CheckedRoute
 from control.config.machine import Machine
 from control.config.peer_schema import BALANCING, EJECTION, HEALTH
+from control.config.route_schema import FILES
 from control.config.setting import Group
 from edge.setup import WorkerOptions
 from edge.table.model import (
@@ -16,6 +17,7 @@ from edge.table.model import (
     Balancing,
     Ejection,
     FieldRules,
+    Files,
     Fixed,
     HealthCheck,
     Limits,
@@ -126,6 +128,9 @@ def _route_parts(route: CheckedRoute, folder: str) -> dict[str, Any]:
         parts["upstream_host"] = values["upstream_host"]
     if "allow" in values or "deny" in values:
         parts["access"] = Access(allow=values.get("allow", ()), deny=values.get("deny", ()))
+    if "root" in values:
+        root = _join(folder, values["root"])
+        parts["files"] = Files(root=root, **_written(FILES, values.get("files", {})))
     if balancing := _balancing(values):
         parts["balancing"] = balancing
     for key, into in (("body", "body_bytes"), ("first_byte", "first_byte_s")):

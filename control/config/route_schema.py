@@ -1,15 +1,17 @@
 """The settings of a `[[route]]` and of the tables in it."""
 
+from dataclasses import asdict
 from typing import Final
 
 from control.config import kinds
 from control.config.access_schema import ACCESS
 from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.setting import DAY_S, Group, Setting, Shape
-from edge.table.model import Fixed, Redirect
+from edge.table.model import Files, Fixed, Redirect
 
 _REDIRECT: Final = Redirect(to="")
 _FIXED: Final = Fixed()
+_FILES: Final = asdict(Files(root=""))
 
 REDIRECT: Final = Group(
     name="route.redirect",
@@ -96,10 +98,44 @@ REWRITE: Final = Group(
     required=("pattern", "to"),
 )
 
+FILES: Final = Group(
+    name="route.files",
+    doc="How the files beneath `root` are served. Symbolic links in it are not followed, and names"
+    " with a leading dot are hidden, but for `.well-known`.",
+    settings=(
+        Setting(key="index", kind=kinds.FILE_NAME, default=_FILES["index"], doc="A folder's page."),
+        Setting(
+            key="fallback",
+            kind=kinds.OPTIONAL_PATH,
+            default=_FILES["fallback"],
+            doc="The file for paths that are none, as applications in the browser want it.",
+        ),
+        Setting(
+            key="immutable",
+            kind=kinds.OPTIONAL_EXPRESSION,
+            default=_FILES["immutable"],
+            default_doc="names with a hash, such as `app.3f2a9c1b.js`",
+            doc='Regular expression for paths whose files never change; "" is none.',
+        ),
+        Setting(
+            key="cache_control",
+            kind=kinds.FIELD_VALUE,
+            default=_FILES["cache_control"],
+            doc="The Cache-Control of all others.",
+        ),
+        Setting(
+            key="precompressed",
+            kind=kinds.FLAG,
+            default=_FILES["precompressed"],
+            doc="Send `x.br`, `x.zst` or `x.gz` for `x` to clients that take them.",
+        ),
+    ),
+)
+
 ROUTE: Final = Group(
     name="route",
     doc="Which requests go where; as many as wanted. A route has just one of `upstreams`,"
-    " `redirect` and `respond`.",
+    " `root`, `redirect` and `respond`.",
     settings=(
         Setting(
             key="match",
@@ -129,6 +165,12 @@ ROUTE: Final = Group(
             needs_upstreams=True,
             doc="A check of the peers.",
         ),
+        Setting(
+            key="root",
+            kind=kinds.PATH,
+            doc="A folder whose files are the answers instead.",
+        ),
+        Setting(key="files", shape=Shape.TABLE, group=FILES, doc="How those files are served."),
         Setting(key="redirect", shape=Shape.TABLE, group=REDIRECT, doc="A redirect instead."),
         Setting(key="respond", shape=Shape.TABLE, group=RESPOND, doc="A fixed answer instead."),
         Setting(

@@ -7,7 +7,7 @@ from control.config.positions import Node, inside, line_of
 from control.config.problem import Report
 from control.config.route_schema import ROUTE
 
-ANSWERS: Final = ("upstreams", "redirect", "respond")
+ANSWERS: Final = ("upstreams", "root", "redirect", "respond")
 BODILESS: Final = (204, 205, 304)
 RESPOND_BODY_BYTES: Final = 1 << 20
 
@@ -16,12 +16,15 @@ def check_route(raw: dict[str, Any], values: dict[str, Any], place: Node, report
     """Check a route whose single values were read into `values` (refused ones are missing)."""
     written = [key for key in ANSWERS if key in raw]
     if not written:
-        report.add(line_of(place), "route", "has none of upstreams, redirect and respond")
+        report.add(line_of(place), "route", "has none of upstreams, root, redirect and respond")
     elif len(written) > 1:
         message = f"has {' and '.join(written)}: a route has just one of them"
         report.add(line_of(inside(place, written[1])), "route", message)
     elif written[0] != "upstreams":
         _check_useless(raw, place, report, written[0])
+    if "files" in raw and "root" not in raw:
+        message = 'means nothing without "root"'
+        report.add(line_of(inside(place, "files")), "route.files", message)
     for key in ("match", "upstreams"):
         if values.get(key) == ():
             report.add(line_of(inside(place, key)), f"route.{key}", "is empty: name at least one")
@@ -36,6 +39,8 @@ def check_route(raw: dict[str, Any], values: dict[str, Any], place: Node, report
 
 def _check_useless(raw: dict[str, Any], place: Node, report: Report, answer: str) -> None:
     for setting in ROUTE.settings:
+        if answer == "root" and setting.key == "strip_prefix":
+            continue
         if setting.needs_upstreams and setting.key in raw:
             line = line_of(inside(place, setting.key))
             message = f'means nothing on a route with "{answer}": nothing goes upstream'

@@ -11,6 +11,7 @@ from control.config.access_schema import LIMIT
 from control.config.kinds import Kind
 from control.config.peer_schema import EJECTION, HEALTH
 from control.config.route_schema import (
+    FILES,
     REDIRECT,
     REQUEST_HEADERS,
     RESPOND,
@@ -233,5 +234,6 @@ GROUPS: Final = (SERVER, LIMITS, TIMEOUTS, ROUTE)
 """The tables of the file. `route` is an array of tables."""
 
 ALL_GROUPS: Final = (
-    *GROUPS, LIMIT, EJECTION, HEALTH, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS, REWRITE,
+    *GROUPS, LIMIT, EJECTION, HEALTH, FILES, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS,
+    REWRITE,
 )  # fmt: skip

@@ -29,7 +29,7 @@ class OwnAnswer(Hook):
 
     def applies_to(self, route: Route | None) -> bool:
         """Routes without peers."""
-        return route is not None and not route.upstreams
+        return route is not None and bool(route.redirect or route.respond)
 
     def request_filter(self, exchange: Exchange) -> Response | None:
         """The route's own answer."""

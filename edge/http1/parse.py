@@ -112,6 +112,7 @@ def parse_response(buffer: bytes, method: str, limit_bytes: int) -> Response | N
     start = match.end(3) if phrase is not None else match.end(2)
     response.block = buffer[start:end]
     response.body = None
+    response.file = None
     response._headers = None
     response.upgrade = False
     _apply_response_framing(response, method)

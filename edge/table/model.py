@@ -151,6 +151,19 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """A folder whose files a route answers with."""
+
+    root: str  # absolute
+    index: str = "index.html"  # of a folder
+    fallback: str = ""  # the file for every path that is none; "" is a 404
+    # Paths whose files never change: here those with 8 or more hex digits, as bundlers name them.
+    immutable: str = r"[.-][0-9a-f]{8,}\.[0-9a-z]+$"
+    cache_control: str = ""  # of all others; "" is no such field
+    precompressed: bool = True  # .br, .zst and .gz beside a file are sent to who takes them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
 
@@ -160,6 +173,7 @@ class Route:
     balancing: Balancing | None = None  # None is round robin over peers that are all alike
     ejection: Ejection | None = None  # None is the default one
     health: HealthCheck | None = None  # None: nobody asks
+    files: Files | None = None  # instead of peers
     limit: RateLimit | None = None
     access: Access | None = None
     redirect: Redirect | None = None
@@ -210,6 +224,7 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "balancing": Balancing,
     "ejection": Ejection,
     "health": HealthCheck,
+    "files": Files,
     "limit": RateLimit,
     "access": Access,
 }

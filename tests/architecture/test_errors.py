@@ -23,6 +23,7 @@ SHELLS = {
     "edge/listener.py",
     "edge/pool.py",
     "edge/shared/segment.py",
+    "edge/static/resolve.py",
     "edge/worker.py",
 }
 """The files of `edge` that talk to the system: its errors are translated there, one line each."""

@@ -1,0 +1,1 @@
+"""Static files: the parts that know no exchange and no connection."""
