@@ -119,6 +119,13 @@ class Headers:
         text = "".join(f"\r\n{name}: {value}" for name, value in self._parsed())
         return text.encode("latin-1")
 
+    def has_any(self, starts: tuple[bytes, ...]) -> bool:
+        """Whether some line begins so: lower-case names, whole or in part, with their CRLF."""
+        low = self._low
+        if not low:
+            low = self._low = self.render().lower()
+        return any(start in low for start in starts)
+
     # Private
 
     def _find(self, name: str) -> str | None:
@@ -159,6 +166,7 @@ class Headers:
     def _touch(self) -> None:
         self.changed = True
         self._index = None
+        self._low = b""
 
 
 _NEEDLES: Final = 1024

@@ -2,14 +2,17 @@
 
 import functools
 import mimetypes
+import os
 import re
 import secrets
 from typing import Final
 
+from edge.connection import monotonic
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.hooks import Hook
 from edge.message import FileBody, Response
+from edge.static.cache import LARGEST, LASTS_S, Cache, Entry, Key
 from edge.static.conditional import Outcome, date_of, etag_of, evaluate, range_holds
 from edge.static.encoding import accepted
 from edge.static.ranges import Span, Unsatisfiable, parse_range
@@ -25,6 +28,9 @@ Fields = list[tuple[str, str]]
 class Static(Hook):
     """Answers with a file beneath the route's root."""
 
+    def __init__(self) -> None:
+        self._cache = Cache()
+
     def applies_to(self, route: Route | None) -> bool:
         """Routes that have a root."""
         return route is not None and route.files is not None
@@ -37,36 +43,57 @@ class Static(Hook):
         if request.method not in METHODS:
             fields = (("Allow", ", ".join(METHODS)),)
             raise EdgeError(Reason.METHOD_REFUSED, "a file", fields=fields)
-        path = request.path
-        prefix = route.path.strip_prefix if route.path is not None else ""
-        if prefix and (path + "/").startswith(prefix.rstrip("/") + "/"):
-            path = path[len(prefix.rstrip("/")) :] or "/"
+        files = route.files
+        path = _path_of(route, request.path)
+        headers = request.headers
+        accepts = headers.get("accept-encoding") if files.precompressed else ""
+        key = (route.pattern, path, accepts)
+        if not headers.has_any(_SPECIAL):
+            entry = self._cache.find(key, files, monotonic())
+            if entry is not None:
+                return Response.prepared(200, entry.block, entry.data)
         try:
-            return _answer(exchange, route.files, path)
+            return self._answer(exchange, files, path, key)
         except IsFolder:
             return _to_folder(request.target)
         except NotServed as reason:
-            if route.files.fallback and "html" in request.headers.get("accept", "html"):
-                return _fallback(exchange, route.files)
-            raise EdgeError(Reason.NO_FILE, str(reason)) from None
+            if not files.fallback or "html" not in headers.get("accept", "html"):
+                raise EdgeError(Reason.NO_FILE, str(reason)) from None
+        try:
+            return self._answer(exchange, files, "/" + files.fallback, key)
+        except (IsFolder, NotServed) as reason:
+            raise EdgeError(Reason.NO_FILE, f"fallback: {reason}") from None
+
+    # Private
+
+    def _answer(self, exchange: Exchange, files: Files, path: str, key: Key) -> Response:
+        names = names_of(path)
+        name = names.pop() if names and not path.endswith("/") else files.index
+        with walk(files.root, names) as folder:
+            opened, coding = _opened(folder, name, key[2])
+        response = _represent(exchange, files, opened, coding, path)
+        if response.status == 200 and opened.size <= LARGEST:
+            place = os.path.join(files.root, *names, opened.name)
+            data = os.pread(opened.file.fileno(), opened.size, 0)
+            if len(data) == opened.size:
+                until = monotonic() + LASTS_S
+                entry = Entry(place, opened.identity, files, response.block, data, until)
+                self._cache.keep(key, entry)
+        return response
 
 
 # Private
 
 
-def _answer(exchange: Exchange, files: Files, path: str) -> Response:
-    names = names_of(path)
-    name = names.pop() if names and not path.endswith("/") else files.index
-    with walk(files.root, names) as folder:
-        return _represent(exchange, files, folder, name, path)
+_SPECIAL: Final = (b"\r\nif-", b"\r\nrange:")
+"""A request without these gets the whole file."""
 
 
-def _fallback(exchange: Exchange, files: Files) -> Response:
-    """One page for all paths that are no files, as applications in the browser want it."""
-    try:
-        return _answer(exchange, files, "/" + files.fallback)
-    except (IsFolder, NotServed) as reason:
-        raise EdgeError(Reason.NO_FILE, f"fallback: {reason}") from None
+def _path_of(route: Route, path: str) -> str:
+    prefix = route.path.strip_prefix.rstrip("/") if route.path is not None else ""
+    if prefix and (path == prefix or path.startswith(prefix + "/")):
+        return path[len(prefix) :] or "/"
+    return path
 
 
 def _to_folder(target: str) -> Response:
@@ -76,9 +103,10 @@ def _to_folder(target: str) -> Response:
     return Response(308, b"", [("Location", f"/{path.strip('/')}/{mark}{query}")])
 
 
-def _represent(exchange: Exchange, files: Files, folder: Folder, name: str, path: str) -> Response:
+def _represent(
+    exchange: Exchange, files: Files, opened: Opened, coding: str, path: str
+) -> Response:
     get = exchange.request.headers.get
-    opened, coding = _opened(folder, name, get("accept-encoding") if files.precompressed else "")
     etag = etag_of(opened.size, opened.mtime_ns, coding)
     fields: Fields = [("ETag", etag), ("Last-Modified", date_of(opened.mtime_ns))]
     if files.precompressed:
@@ -94,7 +122,7 @@ def _represent(exchange: Exchange, files: Files, folder: Folder, name: str, path
         return Response(412, b"", fields)
     if coding:
         fields.append(("Content-Encoding", coding))
-    kind = _type_of(name)
+    kind = _type_of(path if not path.endswith("/") else files.index)
     fields += [("Accept-Ranges", "bytes"), ("X-Content-Type-Options", "nosniff")]
     wanted = get("range") if exchange.request.method == "GET" else ""
     if wanted and range_holds(get, etag, opened.mtime_ns):
@@ -165,6 +193,7 @@ for _extension, _kind in {
 
 @functools.lru_cache(maxsize=4096)
 def _type_of(name: str) -> str:
+    name = name.rpartition("/")[2]
     kind, coding = _TYPES.guess_type("x" + name[name.rfind(".") :] if "." in name else "x")
     if coding:  # a .gz that is asked for by its own name
         return "application/gzip" if coding == "gzip" else "application/octet-stream"

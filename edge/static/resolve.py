@@ -9,9 +9,15 @@ each file.
 import errno
 import io
 import os
+import posix
 import stat
 from dataclasses import dataclass
 from typing import Final
+
+from edge.static.cache import Identity, identity_of
+
+# gevent's own `os.close` looks for watchers of a descriptor, and these never have any.
+_close = posix.close
 
 _WALK: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -36,6 +42,8 @@ class Opened:
     file: io.FileIO
     size: int
     mtime_ns: int
+    identity: Identity
+    name: str  # in its folder
 
 
 class Folder:
@@ -48,7 +56,7 @@ class Folder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
+        _close(self._fd)
 
     def open(self, name: str) -> Opened:
         """A regular file in it. Raises `NotServed` or `IsFolder`."""
@@ -58,8 +66,9 @@ class Folder:
             raise NotServed(_reason(name, error)) from None
         found = os.fstat(fd)
         if stat.S_ISREG(found.st_mode):
-            return Opened(io.FileIO(fd), found.st_size, found.st_mtime_ns)
-        os.close(fd)
+            file = io.FileIO(fd)
+            return Opened(file, found.st_size, found.st_mtime_ns, identity_of(found), name)
+        _close(fd)
         if stat.S_ISDIR(found.st_mode):
             raise IsFolder(name)
         raise NotServed(f"{name!r} is no regular file")
@@ -86,7 +95,7 @@ def walk(root: str, names: list[str]) -> Folder:
         except OSError as error:
             raise NotServed(_reason(name, error)) from None
         finally:
-            os.close(fd)
+            _close(fd)
         fd = inner
     return Folder(fd)
 

@@ -23,6 +23,7 @@ SHELLS = {
     "edge/listener.py",
     "edge/pool.py",
     "edge/shared/segment.py",
+    "edge/static/cache.py",
     "edge/static/resolve.py",
     "edge/worker.py",
 }

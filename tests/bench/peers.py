@@ -40,7 +40,8 @@ http {{
   fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
   upstream origin {{ server {origin}; keepalive 256; keepalive_requests 100000000; }}
   server {{
-    listen {address} backlog=4096;
+    listen {address} backlog=4096; sendfile on; tcp_nopush on;
+    location /static/ {{ alias {folder}/files/; }}
     location / {{
       proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
       proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
@@ -83,6 +84,10 @@ http://{address} {{
     output file {folder}/caddy.log {{
       roll_disabled
     }}
+  }}
+  handle_path /static/* {{
+    root * {folder}/files
+    file_server
   }}
   reverse_proxy {origin} {{
     transport http {{
@@ -159,7 +164,7 @@ def make_files(folder: Path) -> None:
     """The bodies that the origin serves, readable by its worker."""
     files = folder / "files"
     files.mkdir()
-    for name, size in (("100k", 100 << 10), ("10m", 10 << 20)):
+    for name, size in (("10k", 10 << 10), ("100k", 100 << 10), ("10m", 10 << 20)):
         (files / name).write_bytes(b"x" * size)
 
 

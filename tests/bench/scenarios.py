@@ -102,6 +102,26 @@ def large_body(bench: Bench) -> Outcome:
     )
 
 
+def small_file(bench: Bench) -> Outcome:
+    """A static file of 10 KiB."""
+    ratios = (("edged", "nginx", 0.5),)
+    servers = ("nginx", "caddy", "edged")
+    return compare(bench, "10 KiB file", servers, ratios, path="/static/10k")
+
+
+def large_file(bench: Bench) -> Outcome:
+    """A static file of 10 MiB."""
+    ratios = (("edged", "nginx", 0.8),)
+    servers = ("nginx", "caddy", "edged")
+    return compare(bench, "10 MiB file", servers, ratios, path="/static/10m", connections=8)
+
+
+def limiter(bench: Bench) -> Outcome:
+    """What counting each request in a bucket costs."""
+    ratios = (("edged limited", "edged", 0.95),)
+    return compare(bench, "limiter off and on", ("edged", "edged limited"), ratios, browser=True)
+
+
 def new_connections(bench: Bench) -> Outcome:
     """A connection for each request."""
     ratios = (("edged", "nginx", 0.4),)

@@ -17,6 +17,12 @@ class Read{number}(Hook):
         if exchange.request.headers.get("{field}") == "never":
             exchange.ctx.seen = {number}
 """
+STATIC: Final = """
+[[route]]
+match = "*/static/*"
+root = "{folder}/files"
+strip_prefix = "/static"
+"""
 FIELDS: Final = ("User-Agent", "Accept-Language", "Cookie", "Accept", "Host")
 
 
@@ -55,16 +61,17 @@ def serve(bench: Bench, name: str) -> Iterator[Server]:
 
 
 def make(bench: Bench, name: str, workers: int = 1) -> Edged:
-    """An edged, not started: "edged", or "edged N hooks", or "edged N routes"."""
+    """An edged, not started: "edged", "edged N hooks", "edged N routes" or "edged limited"."""
     words = name.split()
-    count = int(words[1]) if len(words) > 1 else 0
+    count = int(words[1]) if len(words) > 2 else 0
     hooks, routes = (count, 0) if words[-1] == "hooks" else (0, count)
+    limit = "limit = { requests = 10_000_000 }" if words[-1] == "limited" else ""
     text = "from edge import Hook\n" + "".join(
         HOOK.format(number=number, field=FIELDS[number]) for number in range(hooks)
     )
     body = "".join(route(f"host-{n}.test", bench.origin) for n in range(routes - 1))
     return Edged(
-        body + route("*", bench.origin),
+        body + route("*", bench.origin, limit) + STATIC.format(folder=bench.folder),
         server='hooks = ["read.py"]' if hooks else "",
         workers=workers,
         files={"read.py": text} if hooks else {},
