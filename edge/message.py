@@ -178,8 +178,19 @@ class Response:
     @classmethod
     def prepared(cls, status: int, block: bytes, body: bytes) -> "Response":
         """An answer whose fields are known to be good, as a block."""
-        response = cls(status, body)
+        response = cls.__new__(cls)
+        response.status = status
+        response.reason = ""
+        response.body = body
+        response.file = None
         response.block = block
+        response.length = len(body)
+        response.minor = 1
+        response.end = 0
+        response.keep = True
+        response.upgrade = False
+        response.drops = []
+        response._headers = None
         return response
 
     def __repr__(self) -> str:

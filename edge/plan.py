@@ -32,8 +32,8 @@ WARM_S: Final = 0.25
 class Plan:
     """One route."""
 
-    __slots__ = ("_members", "_peers", "_pick", "_queue", "_seen", "_usable", "_warm_at",
-                 "balancing", "chain", "route")  # fmt: skip
+    __slots__ = ("_is_plain", "_members", "_peers", "_pick", "_queue", "_seen", "_usable",
+                 "_warm_at", "balancing", "chain", "route")  # fmt: skip
 
     def __init__(self, route: Route, chain: Chain, peers: Peers) -> None:
         self.route = route
@@ -47,6 +47,7 @@ class Plan:
         ]
         self._pick = policy_of(balancing)
         self._usable: Sequence[Member] = self._members
+        self._is_plain = not balancing.max_connections and not balancing.slow_start_s
         self._seen = -1
         self._warm_at = 0.0
         self._queue: deque[Event] = deque()  # exchanges that wait for a peer with room
@@ -65,18 +66,15 @@ class Plan:
         Waits when all have as many exchanges as they may. Raises `EdgeError`: `queue-full`,
         `queue-timeout`.
         """
-        if self.balancing.max_connections:
-            self._wait_for_room()
-        members = self.usable()
-        if exchange.tried:
-            fresh = [member for member in members if member.peer not in exchange.tried]
-            members = fresh or members
-        if self.balancing.max_connections:
-            members = [member for member in members if self._has_room(member)] or members
+        if self._is_plain and self._seen == self._peers.changes and not exchange.tried:
+            members = self._usable  # the usual case, with nothing else to look at
+        else:
+            members = self._candidates(exchange)
         if not members:
             return None
         member = self._pick(members, exchange)
-        if not member.state.proven and member.state.own[Own.UNDER_WAY] and len(members) > 1:
+        state = member.state
+        if not state.proven and state.own[Own.UNDER_WAY] and len(members) > 1:
             # One exchange at a time finds out whether it is well again.
             member = self._pick([each for each in members if each is not member], exchange)
         return member.peer
@@ -99,6 +97,17 @@ class Plan:
             self._queue[0].set()
 
     # Private
+
+    def _candidates(self, exchange: "Exchange") -> Sequence[Member]:
+        if self.balancing.max_connections:
+            self._wait_for_room()
+        members = self.usable()
+        if exchange.tried:
+            fresh = [member for member in members if member.peer not in exchange.tried]
+            members = fresh or members
+        if self.balancing.max_connections:
+            members = [member for member in members if self._has_room(member)] or members
+        return members
 
     def _update(self) -> None:
         members = self._members

@@ -68,7 +68,9 @@ class Downstream:
         for each in filters:
             body = _filtered(each, self._exchange, body, True)
         bodiless = request.method == "HEAD" or response.status in _BODILESS
-        block = _LENGTH.sub(b"", response_block(response))
+        block = response_block(response)
+        if b"content-length" in block.lower():
+            block = _LENGTH.sub(b"", block)
         if response.status not in _BODILESS:
             block += b"\r\nContent-Length: %d" % len(body)
         head = self.head(response, block + _date())

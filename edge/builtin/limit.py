@@ -49,7 +49,7 @@ class Limit(Hook):
     """Refuses requests that come too often."""
 
     def __init__(self) -> None:
-        self._limits: dict[tuple[str, RateLimit], _Counted] = {}
+        self._limits: dict[str, _Counted] = {}  # by the route's pattern
 
     def applies_to(self, route: Route | None) -> bool:
         """Routes that have one."""
@@ -60,42 +60,52 @@ class Limit(Hook):
         route = exchange.route
         if route is None or route.limit is None:
             return
-        rules = route.limit
-        counted = self._limits.get((route.owner, rules)) or self._make(route, rules)
-        verdict = counted.bucket.take(counted.key(exchange))
-        if not verdict.allowed:
+        counted = self._limits.get(route.pattern)
+        if counted is None or counted.rules is not route.limit:
+            counted = self._make(route, route.limit)
+        bucket, rules = counted.bucket, counted.rules
+        allowed = bucket.admit(counted.key(exchange))
+        if not allowed:
+            verdict = bucket.verdict(allowed=False)
             fields = (("Retry-After", str(math.ceil(verdict.wait_s))), *_fields(rules, verdict))
             raise EdgeError(Reason.RATE_LIMITED, rules.by, fields=fields)
         if rules.fields:
-            exchange.ctx.edged_limit = verdict
-
-    def response_filter(self, exchange: Exchange) -> None:
-        """The fields that tell a client how much it has left."""
-        route, response = exchange.route, exchange.response
-        if route is None or route.limit is None or not route.limit.fields or response is None:
-            return
-        verdict = getattr(exchange.ctx, "edged_limit", None)
-        if isinstance(verdict, Verdict):
-            for name, value in _fields(route.limit, verdict):
-                response.headers.set(name, value)
+            exchange.ctx.edged_limit = bucket.verdict(allowed=True)
 
     # Private
 
     def _make(self, route: Route, rules: RateLimit) -> "_Counted":
         if len(self._limits) >= _KEPT:
             self._limits.clear()
-        # All patterns of one declaration share its limit.
-        counted = _Counted(route.owner, rules)
-        self._limits[route.owner, rules] = counted
+        # By the owner's name: all patterns of one declaration share its limit.
+        counted = self._limits[route.pattern] = _Counted(route.owner, rules)
         return counted
+
+
+class LimitFields(Hook):
+    """Tells clients how much they have left."""
+
+    def applies_to(self, route: Route | None) -> bool:
+        """Routes that say so."""
+        return route is not None and route.limit is not None and route.limit.fields
+
+    def response_filter(self, exchange: Exchange) -> None:
+        """`RateLimit-*` on every answer."""
+        route, response = exchange.route, exchange.response
+        verdict = getattr(exchange.ctx, "edged_limit", None)
+        if route is None or route.limit is None or response is None or verdict is None:
+            return
+        for name, value in _fields(route.limit, verdict):
+            response.headers.set(name, value)
 
 
 class _Counted:
     """A limit in use: its bucket, and what it counts by."""
 
-    __slots__ = ("bucket", "key")
+    __slots__ = ("bucket", "key", "rules")
 
     def __init__(self, owner: str, rules: RateLimit) -> None:
+        self.rules = rules
         self.bucket: Bucket = limit(f"route {owner}", rules.requests, rules.per_s, rules.burst)
         self.key: Callable[[Exchange], str] = _key(rules.by)
 
@@ -103,13 +113,16 @@ class _Counted:
 def _key(by: str) -> Callable[[Exchange], str]:
     if by != "client":
         return key_of(by)
-    return lambda exchange: customer(exchange.client.address)
+    return _customer_of
+
+
+def _customer_of(exchange: Exchange) -> str:
+    address = exchange.client.address
+    return address if ":" not in address else customer(address)
 
 
 def customer(address: str) -> str:
-    """Whom an address stands for: itself, or the /64 network of an IPv6 address."""
-    if ":" not in address:
-        return address
+    """Whom an IPv6 address stands for: its /64 network, or the IPv4 address in it."""
     known = _customers.get(address)
     if known is None:
         if len(_customers) >= _KEPT:

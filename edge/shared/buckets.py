@@ -14,9 +14,8 @@ another key only when its bucket is full. Where none is free the request passes:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 PLACES: Final = 16384
 PLACE_CELLS: Final = 4
@@ -34,8 +33,7 @@ _ZERO: Final = 1 << 62  # bases may be below 0: what stands for 0
 _TAGS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether the tokens were there, and what the `RateLimit-*` fields say."""
 
     allowed: bool
@@ -47,8 +45,8 @@ class Verdict:
 class Bucket:
     """One limit, with a bucket for each key."""
 
-    __slots__ = ("_clock", "_find_rows", "_look_at", "_own", "_rate", "_rows", "_salt", "_tags",
-                 "burst", "name")  # fmt: skip
+    __slots__ = ("_clock", "_find_rows", "_lack", "_look_at", "_others", "_own", "_rate", "_salt",
+                 "_tags", "burst", "name")  # fmt: skip
 
     def __init__(
         self,
@@ -63,8 +61,9 @@ class Bucket:
         self.burst = burst
         self._rate = rate * _TOKEN
         self._find_rows = rows
-        self._rows: Sequence[memoryview] = ()
+        self._others: Sequence[memoryview] = ()
         self._look_at = 0.0
+        self._lack = 0  # after the last `admit`
         self._own = rows()[0]
         self._clock = clock
         # Another rate or burst counts anew: the cells of this one mean nothing to it.
@@ -76,29 +75,46 @@ class Bucket:
 
     def take(self, key: str, tokens: int = 1) -> Verdict:
         """Take tokens if they are there."""
+        return self.verdict(tokens, allowed=self.admit(key, tokens))
+
+    def admit(self, key: str, tokens: int = 1) -> bool:
+        """`take` for who needs no more than whether; `verdict` has the rest."""
         tag = self._tags.get(key) or self._tag(key)
         now = self._clock()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
-            self._rows = [row for row in self._find_rows() if row[IN_USE]]
-        due = int(self._rate * now)
-        taken, base = self._sum(tag)
-        lack = taken + base - due if base is not None else -1
+            self._others = [row for row in self._find_rows()[1:] if row[IN_USE]]
         own = self._own
-        place = self._place(tag, int(now * 1000))
-        if place < 0:
-            return Verdict(True, self.burst, 0.0, 0.0)
-        if lack < 0:
+        place = tag % PLACES * PLACE_CELLS
+        if own[place] != tag:
+            place = self._place(tag, int(now * 1000))
+            if place < 0:
+                self._lack = 0
+                return True
+        taken, base = own[place + _TAKEN], own[place + _BASE]
+        if self._others:
+            taken, base = self._with_others(tag, taken, base)
+        due = int(self._rate * now)
+        lack = taken + base - _ZERO - due
+        if lack < 0:  # also when no worker has a base yet
             own[place + _BASE] = due - taken + _ZERO
             lack = 0
-        wanted = tokens * _TOKEN
-        left = self.burst * _TOKEN - lack - wanted
-        if left < 0:
-            return Verdict(False, 0, -left / self._rate, lack / self._rate)
-        own[place + _TAKEN] += wanted
-        full_s = (lack + wanted) / self._rate
-        own[place + _FULL_MS] = int((now + full_s) * 1000) + 1
-        return Verdict(True, left // _TOKEN, 0.0, full_s)
+        after = lack + tokens * _TOKEN
+        if after > self.burst * _TOKEN:
+            self._lack = lack
+            return False
+        own[place + _TAKEN] += tokens * _TOKEN
+        own[place + _FULL_MS] = int((now + after / self._rate) * 1000) + 1
+        self._lack = after
+        return True
+
+    def verdict(self, tokens: int = 1, *, allowed: bool) -> Verdict:
+        """What there is to say about the last `admit`, which allowed it or did not."""
+        lack, rate = self._lack, self._rate
+        left = self.burst * _TOKEN - lack
+        if allowed:
+            return Verdict(True, left // _TOKEN, 0.0, lack / rate)
+        return Verdict(False, 0, (tokens * _TOKEN - left) / rate, lack / rate)
 
     # Private
 
@@ -111,17 +127,13 @@ class Bucket:
         self._tags[key] = tag
         return tag
 
-    def _sum(self, tag: int) -> tuple[int, int | None]:
+    def _with_others(self, tag: int, taken: int, base: int) -> tuple[int, int]:
         """What all workers took, and the largest base."""
-        taken = 0
-        base: int | None = None
-        for row in self._rows:
+        for row in self._others:
             place = _find(row, tag)
             if place >= 0:
                 taken += row[place + _TAKEN]
-                stored = row[place + _BASE]
-                if stored and (base is None or stored - _ZERO > base):
-                    base = stored - _ZERO
+                base = max(base, row[place + _BASE])
         return taken, base
 
     def _place(self, tag: int, now_ms: int) -> int:
@@ -143,7 +155,7 @@ class Bucket:
 
     def _is_full(self, tag: int, now_ms: int) -> bool:
         """Whether no worker has taken of that key's bucket lately: nothing of it must be kept."""
-        for row in self._rows:
+        for row in (self._own, *self._others):
             place = _find(row, tag)
             if place >= 0 and row[place + _FULL_MS] >= now_ms:
                 return False

@@ -8,7 +8,7 @@ exact paths before prefixes. A host whose paths do not fit leaves the request to
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import idna
 
@@ -39,12 +39,16 @@ def canonical(pattern: str) -> str:
     )
 
 
+_KNOWN_HOSTS: Final = 4096
+
+
 class Router(Generic[T]):
     """The patterns of a table. Hosts are looked up canonical, paths normalised."""
 
     def __init__(self) -> None:
         self._exact: dict[str, _Paths[T]] = {}
         self._wild: dict[str, _Paths[T]] = {}  # by suffix with its dot; "" is any host
+        self._known: dict[str, tuple[_Paths[T], ...]] = {}  # what fits hosts asked for lately
         self._count = 0
 
     def __len__(self) -> int:
@@ -56,6 +60,7 @@ class Router(Generic[T]):
         paths = hosts.get(host)
         if paths is None:
             paths = hosts[host] = _Paths()
+            self._known.clear()
         self._count += paths.put(path, value)
 
     def remove(self, pattern: str) -> None:
@@ -66,23 +71,20 @@ class Router(Generic[T]):
             self._count -= paths.remove(path)
             if not paths.exact and not paths.prefixes:
                 del hosts[host]
+                self._known.clear()
 
     def find(self, host: str, path: str) -> T | None:
         """The value of the best pattern, or None."""
-        paths = self._exact.get(host)
-        if paths is not None:
+        fitting = self._known.get(host)
+        if fitting is None:
+            if len(self._known) >= _KNOWN_HOSTS:
+                self._known.clear()
+            fitting = tuple(paths for _, paths in self._fitting(host))
+            self._known[host] = fitting
+        for paths in fitting:
             value = paths.find(path)
             if value is not None:
                 return value
-        wild = self._wild
-        if not wild:
-            return None
-        for suffix in _suffixes(host):
-            paths = wild.get(suffix)
-            if paths is not None:
-                value = paths.find(path)
-                if value is not None:
-                    return value
         return None
 
     def candidates(self, host: str, path: str) -> list[Candidate[T]]:

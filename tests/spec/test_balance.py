@@ -93,18 +93,20 @@ def test_the_same_key_gets_the_same_peer_from_every_worker(
 def test_the_least_busy_peer_is_asked(
     balanced: Callable[..., Edged], origins: list[ScriptedOrigin]
 ) -> None:
-    go_on = threading.Event()
-    for held in origins[:2]:
-        held.reply = [go_on, named("slow")]
+    go_on = [threading.Event() for _ in range(3)]
+    for origin, event, name in zip(origins, go_on, "abc", strict=False):
+        origin.reply = [event, named(name)]
     edged = balanced(3, 'balance = "least_conn"')
     waiting = []
-    while not (origins[0].requests and origins[1].requests):
-        client = Client(edged.address)
-        client.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-        eventually(lambda c=client: answered_or_held(c, origins))  # type: ignore[misc]
-        waiting.append(client)
+    for count in range(1, 7):  # each is with its peer before the next one comes
+        waiting.append(Client(edged.address))
+        waiting[-1].send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        eventually(lambda n=count: sum(len(o.requests) for o in origins) == n)  # type: ignore[misc]
+    assert [len(origin.requests) for origin in origins] == [2, 2, 2, 0]
+    go_on[2].set()
     assert ask(edged, 30) == {"c": 30}
-    go_on.set()
+    for event in go_on:
+        event.set()
     for client in waiting:
         client.close()
 
