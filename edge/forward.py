@@ -1,7 +1,7 @@
 """Attempts: one exchange sent to one peer, again to another where that is safe.
 
 Connect errors may always be retried, with another peer. After that only idempotent methods may,
-as long as nothing came back and the body, if any, is still in memory.
+as long as the client has got nothing and the body, if any, is still in memory.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 MAX_INTERIM: Final = 16
+
+_ELSEWHERE: Final = frozenset({Reason.TIMEOUT, Reason.BAD_RESPONSE})
+"""What another peer may do better, and the same one hardly: a retry goes to another or nowhere."""
 
 _UNDER_WAY: Final = Own.UNDER_WAY
 _EXCHANGES: Final = Own.EXCHANGES
@@ -160,6 +163,8 @@ class Forward:
     def _tell_hooks(self, error: EdgeError, reused: bool) -> None:
         """Decide about a retry, after what the hooks say."""
         exchange = self._exchange
+        if error.reason in _ELSEWHERE and not self._downstream.started:
+            error.retry = Retry.IF_IDEMPOTENT
         if error.retry is Retry.IF_IDEMPOTENT:
             replayable = self._upload is None
             if exchange.request.method not in IDEMPOTENT or not replayable:
@@ -168,7 +173,7 @@ class Forward:
             if call(exchange, error) is False:
                 error.retry = Retry.NEVER
         # A kept connection that had just been closed says nothing about the peer.
-        self._blames = not reused
+        self._blames = not reused or error.reason in _ELSEWHERE
 
     def _may_retry(self, error: EdgeError) -> bool:
         limits = self._engine.limits
@@ -179,7 +184,15 @@ class Forward:
             and not self._session.gone
             and exchange.attempts < limits.attempts
             and monotonic() - exchange.asked < limits.attempts_s
+            and (error.reason not in _ELSEWHERE or self._has_another())
         )
+
+    def _has_another(self) -> bool:
+        """Whether the route has a peer that this exchange was not sent to."""
+        exchange = self._exchange
+        sent_to = {exchange.peer, *exchange.tried}
+        plan = exchange.plan
+        return plan is not None and any(each.peer not in sent_to for each in plan.usable())
 
     # Sending the request
 

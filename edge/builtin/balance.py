@@ -3,7 +3,7 @@
 from typing import Final
 
 from edge.connection import monotonic
-from edge.errors import EdgeError, Side
+from edge.errors import EdgeError, Reason, Side
 from edge.exchange import Exchange
 from edge.hooks import Hook
 from edge.message import Peer
@@ -40,7 +40,8 @@ class Eject(Hook):
 
     def error_while_proxy(self, exchange: Exchange, error: EdgeError) -> None:
         """So has one that answers nothing or nonsense, unless a kept connection was just closed."""
-        if error.side is Side.UPSTREAM and not exchange.reused:
+        was_closed = exchange.reused and error.reason is Reason.UPSTREAM_CLOSED
+        if error.side is Side.UPSTREAM and not was_closed:
             _fail(exchange)
 
     def upstream_response_filter(self, exchange: Exchange) -> None:

@@ -151,6 +151,22 @@ def test_a_post_that_got_no_answer_is_not_sent_again(rig: Rig, origin: ScriptedO
     assert len(origin.requests) == 1
 
 
+@pytest.mark.parametrize("reply", [[End.HANG], b"garbage\r\n\r\n"], ids=["silence", "garbage"])
+def test_what_a_peer_cannot_answer_another_one_does(
+    rig: Rig, origin: ScriptedOrigin, reply: Reply
+) -> None:
+    origin.reply = reply
+    with ScriptedOrigin() as other:
+        host = rig.host([origin.address, other.address], 'first_byte = "300ms"')
+        for _ in range(4):
+            assert fetch(rig.edged.address, host=host).status == 200
+        assert origin.requests
+        refused = [
+            fetch(rig.edged.address, host=host, method="POST", body=b"x").status for _ in range(2)
+        ]
+        assert sorted(refused) in ([200, 502], [200, 504])  # never sent twice
+
+
 def test_an_idempotent_request_is_sent_again_with_its_small_body(
     rig: Rig, origin: ScriptedOrigin
 ) -> None:
