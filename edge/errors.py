@@ -41,6 +41,7 @@ class Reason(StrEnum):
     NO_ROUTE = "no-route"
     RATE_LIMITED = "rate-limited"
     DENIED = "denied"
+    UNAUTHORIZED = "unauthorized"
     NO_FILE = "no-file"
     NO_PEER = "no-peer"
     QUEUE_FULL = "queue-full"
@@ -75,6 +76,7 @@ SIDES: dict[Reason, Side] = {
     Reason.NO_ROUTE: Side.OURS,
     Reason.RATE_LIMITED: Side.DOWNSTREAM,
     Reason.DENIED: Side.DOWNSTREAM,
+    Reason.UNAUTHORIZED: Side.DOWNSTREAM,
     Reason.NO_FILE: Side.OURS,
     Reason.NO_PEER: Side.OURS,
     Reason.QUEUE_FULL: Side.OURS,

@@ -18,14 +18,12 @@ from edge.message import CHUNKED, Peer, Response
 from edge.relay import Downstream, body_filters
 from edge.rewrite import (
     framing_fields,
-    response_block,
-    upgrade_fields,
     upstream_path,
     with_host,
 )
 from edge.shared import counters
 from edge.shared.peers import Own
-from edge.tunnel import Tunnel
+from edge.switch import switch
 from edge.upload import Upload, filtered
 
 if TYPE_CHECKING:
@@ -292,7 +290,7 @@ class Forward:
         else:
             raise EdgeError(Reason.BAD_RESPONSE, "too many interim answers")
         if response.status == 101:
-            self._switch(upstream, response, buffer)
+            switch(self._session, self._downstream, upstream, response, buffer)
             return False
         return self._relay(upstream, response, buffer)
 
@@ -364,42 +362,3 @@ class Forward:
         return EdgeError(
             Reason.UPSTREAM_CLOSED, "closed before it answered", retry=Retry.IF_IDEMPOTENT
         )
-
-    def _switch(self, upstream: Connection, response: Response, buffer: bytes) -> None:
-        """101: pass the head on and tunnel what follows. Nothing was tunnelled before."""
-        exchange = self._exchange
-        session = self._session
-        if not exchange.request.upgrade or not response.upgrade:
-            raise EdgeError(Reason.BAD_RESPONSE, "101 to a request without Upgrade")
-        exchange.response = response
-        for call in self._chain.response_filter:
-            call(exchange)
-        upgrade = upgrade_fields(response)
-        head = b"HTTP/1.1 101 Switching Protocols" + response_block(response) + upgrade
-        self._downstream.started = True
-        exchange.status = 101
-        self._downstream.write(head + self._downstream.via + b"\r\n\r\n" + buffer)
-        early = session.take_rest()
-        if early:
-            try:
-                upstream.write(early, self._engine.timeouts.write_idle_s)
-            except (Gone, Expired):
-                return
-        self._run_tunnel(upstream, len(early), len(buffer))
-
-    def _run_tunnel(self, upstream: Connection, up_bytes: int, down_bytes: int) -> None:
-        engine = self._engine
-        session = self._session
-        exchange = self._exchange
-        tunnel = Tunnel(session.connection, upstream, engine.timeouts.upgraded_idle_s)
-        session.is_upgraded = True
-        engine.upgraded += 1
-        engine.cells[counters.UPGRADES] += 1
-        try:
-            in_time = tunnel.run()
-        finally:
-            engine.upgraded -= 1
-            exchange.received_bytes += up_bytes + tunnel.up_bytes
-            exchange.sent_bytes += down_bytes + tunnel.down_bytes
-        if not in_time:
-            exchange.reason = Reason.STREAM_IDLE.value

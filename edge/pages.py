@@ -21,6 +21,7 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.NO_ROUTE: 404,
     Reason.RATE_LIMITED: 429,
     Reason.DENIED: 403,
+    Reason.UNAUTHORIZED: 401,
     Reason.NO_FILE: 404,
     Reason.NO_PEER: 503,
     Reason.QUEUE_FULL: 503,

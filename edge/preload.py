@@ -18,7 +18,7 @@ HUB: Final = (
     "gevent.events", "gevent.local", "gevent.monkey", "gevent.os", "gevent.pool",
     "gevent.queue", "gevent.resolver.thread", "gevent.select", "gevent.selectors",
     "gevent.server", "gevent.signal", "gevent.socket", "gevent.ssl", "gevent.subprocess",
-    "gevent.thread", "gevent.threading", "gevent.threadpool", "gevent.time",
+    "gevent.lock", "gevent.thread", "gevent.threading", "gevent.threadpool", "gevent.time",
 )  # fmt: skip
 """What gevent itself imports when a hub is made or something is patched; importing makes none."""
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from control.config import kinds
 from control.config.setting import DAY_S, Group, Setting, Shape
-from edge.table.model import RateLimit
+from edge.table.model import BasicAuth, RateLimit
 
 _LIMIT: Final = asdict(RateLimit(requests=0))
 
@@ -50,6 +50,33 @@ LIMIT: Final = Group(
     required=("requests",),
 )
 
+BASIC_AUTH: Final = Group(
+    name="route.basic_auth",
+    doc="Asks for a name and a password; without the right ones 401 `unauthorized`. Use it with"
+    " TLS: what a browser sends is the password itself.",
+    settings=(
+        Setting(
+            key="users",
+            kind=kinds.USER,
+            shape=Shape.MANY,
+            doc='Each as "NAME:HASH", as `htpasswd -nB NAME` prints it (bcrypt).',
+        ),
+        Setting(
+            key="realm",
+            kind=kinds.REALM,
+            default=BasicAuth(users=()).realm,
+            doc="What a browser shows.",
+        ),
+        Setting(
+            key="forward",
+            kind=kinds.FLAG,
+            default=BasicAuth(users=()).forward,
+            doc="Peers get the Authorization field, too.",
+        ),
+    ),
+    required=("users",),
+)
+
 ACCESS: Final = (
     Setting(
         key="allow",
@@ -64,6 +91,12 @@ ACCESS: Final = (
         shape=Shape.MANY,
         default=(),
         doc="Networks of the clients that may not; comes before `allow`.",
+    ),
+    Setting(
+        key="basic_auth",
+        shape=Shape.TABLE,
+        group=BASIC_AUTH,
+        doc="A name and a password before this route.",
     ),
     Setting(key="limit", shape=Shape.TABLE, group=LIMIT, doc="How often they may ask."),
 )

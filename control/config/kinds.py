@@ -67,6 +67,9 @@ _TARGET: Final = re.compile(r"[!-~]+")
 _PATH: Final = re.compile(r"/(?:[!$-;=@-\[\]_a-z|~]|%[0-9A-Fa-f]{2})*")
 _MODULE: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?")
+_USER: Final = "me:$2y$10$" + "." * 53
+_HASH: Final = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}")
+_REALM: Final = re.compile(r"[ !#-\[\]-~]{1,100}")
 _PERCENT: Final = re.compile(r"[0-9]{1,3}%")
 _RANGE: Final = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 _PLACE: Final = re.compile(r"\{([^{}]*)\}")
@@ -219,6 +222,20 @@ def _expression(text: str) -> str:
     return text
 
 
+def _user(text: str) -> tuple[str, str]:
+    name, colon, hash_ = text.partition(":")
+    if not colon or not name or not _HASH.fullmatch(hash_):
+        # The text is not shown: it may be a password that somebody forgot to hash.
+        raise ValueError('is no user: write "NAME:HASH", as "htpasswd -nB NAME" prints it')
+    return name, hash_
+
+
+def _realm(text: str) -> str:
+    if not _REALM.fullmatch(text):
+        raise ValueError(f"{_quote(text)} is no realm: use visible ASCII without quotes")
+    return text
+
+
 def _file_name(text: str) -> str:
     if not text or "/" in text or "\0" in text or text.startswith("."):
         raise ValueError(f'{_quote(text)} is no name of a file to serve: write "index.html"')
@@ -297,6 +314,13 @@ HEALTH_PATH: Final = _textual("path", "/health", lambda text: _target_path(text)
 TARGET: Final = _textual("URL", "https://www.example.com{uri}", _target)
 PREFIX: Final = _textual("path", "/api", _prefix)
 EXPRESSION: Final = _textual("regular expression", "^/old/(.*)", _expression)
+USER: Final = Kind(
+    name="user",
+    example=f'"{_USER}"',
+    read=_reader(_USER, _user),
+    show=lambda value: f'"{value[0]}:…"',
+)
+REALM: Final = _textual("text", "restricted", _realm)
 OPTIONAL_EXPRESSION: Final = _textual(
     "regular expression", "^/assets/", lambda text: _expression(text) if text else ""
 )

@@ -15,6 +15,7 @@ from edge.setup import WorkerOptions
 from edge.table.model import (
     Access,
     Balancing,
+    BasicAuth,
     Ejection,
     FieldRules,
     Files,
@@ -193,5 +194,6 @@ _TABLES: Final[dict[str, Callable[[dict[str, Any]], object]]] = {
     "response_headers": _rules,
     "ejection": lambda values: Ejection(**_written(EJECTION, values)),
     "health": _health,
+    "basic_auth": lambda values: BasicAuth(**values),
     "limit": lambda values: RateLimit(**_written(LIMIT, values)),
 }

@@ -7,7 +7,7 @@ timeouts are those of `edge.table.model`, so nothing is said twice.
 from typing import Final
 
 from control.config import kinds
-from control.config.access_schema import LIMIT
+from control.config.access_schema import BASIC_AUTH, LIMIT
 from control.config.kinds import Kind
 from control.config.peer_schema import EJECTION, HEALTH
 from control.config.route_schema import (
@@ -234,6 +234,6 @@ GROUPS: Final = (SERVER, LIMITS, TIMEOUTS, ROUTE)
 """The tables of the file. `route` is an array of tables."""
 
 ALL_GROUPS: Final = (
-    *GROUPS, LIMIT, EJECTION, HEALTH, FILES, REDIRECT, RESPOND, REQUEST_HEADERS, RESPONSE_HEADERS,
-    REWRITE,
+    *GROUPS, BASIC_AUTH, LIMIT, EJECTION, HEALTH, FILES, REDIRECT, RESPOND, REQUEST_HEADERS,
+    RESPONSE_HEADERS, REWRITE,
 )  # fmt: skip

@@ -1,5 +1,6 @@
 """The edge's own hooks, in their order."""
 
+from edge.builtin.auth import Authenticate
 from edge.builtin.balance import Balance, Eject
 from edge.builtin.limit import Admit, Limit, LimitFields
 from edge.builtin.route import FieldRules, OwnAnswer, Router
@@ -14,6 +15,7 @@ def builtin_hooks(router: Router) -> list[Hook]:
         Admit(),
         Limit(),
         LimitFields(),
+        Authenticate(),
         OwnAnswer(),
         Static(),
         FieldRules(),

@@ -143,6 +143,15 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BasicAuth:
+    """Who may ask, by name and password."""
+
+    users: tuple[tuple[str, str], ...]  # name, bcrypt hash
+    realm: str = "restricted"
+    forward: bool = False  # the peer gets the Authorization field, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """Whose requests a route takes, by the client's address."""
 
@@ -176,6 +185,7 @@ class Route:
     files: Files | None = None  # instead of peers
     limit: RateLimit | None = None
     access: Access | None = None
+    basic_auth: BasicAuth | None = None
     redirect: Redirect | None = None
     respond: Fixed | None = None
     request_headers: FieldRules | None = None
@@ -227,6 +237,7 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "files": Files,
     "limit": RateLimit,
     "access": Access,
+    "basic_auth": BasicAuth,
 }
 
 
@@ -252,5 +263,9 @@ def _decode_part(kind: type, raw: dict[str, Any]) -> object:
     if kind is FieldRules:
         pairs = tuple((name, text) for name, text in raw.get("set", ()))
         return FieldRules(set=pairs, remove=tuple(raw.get("remove", ())))
-    # JSON has no tuples.
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    return kind(**{name: _frozen(part) for name, part in raw.items()})
+
+
+def _frozen(part: object) -> object:
+    """JSON has no tuples."""
+    return tuple(map(_frozen, part)) if isinstance(part, list) else part
