@@ -6,7 +6,7 @@ out again only when a peer's state has changed, so the usual choice is one list 
 
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from gevent.event import Event
 
@@ -33,11 +33,12 @@ class Plan:
     """One route."""
 
     __slots__ = ("_is_plain", "_members", "_peers", "_pick", "_queue", "_seen", "_usable",
-                 "_warm_at", "balancing", "chain", "route")  # fmt: skip
+                 "_warm_at", "balancing", "chain", "memo", "route")  # fmt: skip
 
     def __init__(self, route: Route, chain: Chain, peers: Peers) -> None:
         self.route = route
         self.chain = chain
+        self.memo: dict[object, Any] = {}  # what the edge's own hooks work out once per route
         self.balancing = balancing = route.balancing or _PLAIN
         weights = balancing.weights or (1,) * len(route.upstreams)
         self._peers = peers

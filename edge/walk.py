@@ -72,12 +72,15 @@ def _pass_phases(session: "Session", exchange: Exchange, downstream: Downstream)
         if verdict is not None and _is_answered(session, exchange, downstream, verdict):
             return
     _plan(session, exchange)
+    filters = exchange.chain.request_filter
     position = 0
-    while position < len(exchange.chain.request_filter):
-        verdict = exchange.chain.request_filter[position](exchange)
+    while position < len(filters):
+        verdict = filters[position](exchange)
         position += 1
-        if verdict is not None and _is_answered(session, exchange, downstream, verdict):
-            return
+        if verdict is not None:
+            if _is_answered(session, exchange, downstream, verdict):
+                return
+            filters = exchange.chain.request_filter  # of the other route
     if session.body is not None:
         _limit_body(session, exchange)
     Forward(session, exchange, downstream).run()

@@ -2,7 +2,6 @@
 
 import ipaddress
 import math
-from collections.abc import Callable
 from typing import Final
 
 from edge.balance import key_of
@@ -48,38 +47,32 @@ class Admit(Hook):
 class Limit(Hook):
     """Refuses requests that come too often."""
 
-    def __init__(self) -> None:
-        self._limits: dict[str, _Counted] = {}  # by the route's pattern
-
     def applies_to(self, route: Route | None) -> bool:
         """Routes that have one."""
         return route is not None and route.limit is not None
 
     def request_filter(self, exchange: Exchange) -> None:
         """Raises `EdgeError` (429 `rate-limited`)."""
-        route = exchange.route
-        if route is None or route.limit is None:
+        plan = exchange.plan
+        if plan is None:
             return
-        counted = self._limits.get(route.pattern)
-        if counted is None or counted.rules is not route.limit:
-            counted = self._make(route, route.limit)
-        bucket, rules = counted.bucket, counted.rules
-        allowed = bucket.admit(counted.key(exchange))
-        if not allowed:
-            verdict = bucket.verdict(allowed=False)
+        counted = plan.memo.get(self)
+        if counted is None:
+            if plan.route.limit is None:
+                return
+            # By the owner's name: all patterns of one declaration share its limit.
+            counted = plan.memo[self] = _Counted(plan.route.owner, plan.route.limit)
+        key = exchange.client.address
+        if counted.key is not None:
+            key = counted.key(exchange)
+        elif ":" in key:
+            key = customer(key)
+        if not counted.admit(key):
+            rules, verdict = counted.rules, counted.bucket.verdict(allowed=False)
             fields = (("Retry-After", str(math.ceil(verdict.wait_s))), *_fields(rules, verdict))
             raise EdgeError(Reason.RATE_LIMITED, rules.by, fields=fields)
-        if rules.fields:
-            exchange.ctx.edged_limit = bucket.verdict(allowed=True)
-
-    # Private
-
-    def _make(self, route: Route, rules: RateLimit) -> "_Counted":
-        if len(self._limits) >= _KEPT:
-            self._limits.clear()
-        # By the owner's name: all patterns of one declaration share its limit.
-        counted = self._limits[route.pattern] = _Counted(route.owner, rules)
-        return counted
+        if counted.rules.fields:
+            exchange.ctx.edged_limit = counted.bucket.verdict(allowed=True)
 
 
 class LimitFields(Hook):
@@ -100,25 +93,15 @@ class LimitFields(Hook):
 
 
 class _Counted:
-    """A limit in use: its bucket, and what it counts by."""
+    """A limit in use: its bucket, and what it counts by (None: the client)."""
 
-    __slots__ = ("bucket", "key", "rules")
+    __slots__ = ("admit", "bucket", "key", "rules")
 
     def __init__(self, owner: str, rules: RateLimit) -> None:
         self.rules = rules
         self.bucket: Bucket = limit(f"route {owner}", rules.requests, rules.per_s, rules.burst)
-        self.key: Callable[[Exchange], str] = _key(rules.by)
-
-
-def _key(by: str) -> Callable[[Exchange], str]:
-    if by != "client":
-        return key_of(by)
-    return _customer_of
-
-
-def _customer_of(exchange: Exchange) -> str:
-    address = exchange.client.address
-    return address if ":" not in address else customer(address)
+        self.admit = self.bucket.admit
+        self.key = None if rules.by == "client" else key_of(rules.by)
 
 
 def customer(address: str) -> str:

@@ -27,7 +27,10 @@ PROBES: Final = 8
 LOOK_S: Final = 0.1
 """How often a bucket looks which workers count."""
 
-_TAG, _TAKEN, _BASE, _FULL_MS = range(PLACE_CELLS)
+_TAKEN, _BASE, _FULL_MS = 1, 2, 3
+"""The cells of a place behind the key's tag: tokens taken, base, and when the bucket is full at the
+latest. `admit` has the numbers themselves, for its speed."""
+
 _TOKEN: Final = 1000  # cells count thousandths
 _ZERO: Final = 1 << 62  # bases may be below 0: what stands for 0
 _TAGS: Final = 10_000
@@ -45,8 +48,8 @@ class Verdict(NamedTuple):
 class Bucket:
     """One limit, with a bucket for each key."""
 
-    __slots__ = ("_clock", "_find_rows", "_lack", "_look_at", "_others", "_own", "_rate", "_salt",
-                 "_tags", "burst", "name")  # fmt: skip
+    __slots__ = ("_clock", "_fills_ms", "_find_rows", "_lack", "_look_at", "_others", "_own",
+                 "_rate", "_salt", "_size", "_tags", "name")  # fmt: skip
 
     def __init__(
         self,
@@ -58,7 +61,6 @@ class Bucket:
     ) -> None:
         """`rate` is tokens per second; `rows` gives the rows of all workers, one's own first."""
         self.name = name
-        self.burst = burst
         self._rate = rate * _TOKEN
         self._find_rows = rows
         self._others: Sequence[memoryview] = ()
@@ -68,10 +70,12 @@ class Bucket:
         self._clock = clock
         # Another rate or burst counts anew: the cells of this one mean nothing to it.
         self._salt = f"{name} {rate!r} {burst}".encode()[:64]
-        self._tags: dict[str, int] = {}
+        self._tags: dict[str, tuple[int, int]] = {}
+        self._size = burst * _TOKEN
+        self._fills_ms = int(burst / rate * 1000) + 1
 
     def __repr__(self) -> str:
-        return f"<Bucket {self.name} {self._rate / _TOKEN:g}/s burst={self.burst}>"
+        return f"<Bucket {self.name} {self._rate / _TOKEN:g}/s burst={self._size // _TOKEN}>"
 
     def take(self, key: str, tokens: int = 1) -> Verdict:
         """Take tokens if they are there."""
@@ -79,53 +83,56 @@ class Bucket:
 
     def admit(self, key: str, tokens: int = 1) -> bool:
         """`take` for who needs no more than whether; `verdict` has the rest."""
-        tag = self._tags.get(key) or self._tag(key)
+        tag, place = self._tags.get(key) or self._tag(key)
         now = self._clock()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
             self._others = [row for row in self._find_rows()[1:] if row[IN_USE]]
         own = self._own
-        place = tag % PLACES * PLACE_CELLS
         if own[place] != tag:
             place = self._place(tag, int(now * 1000))
             if place < 0:
                 self._lack = 0
                 return True
-        taken, base = own[place + _TAKEN], own[place + _BASE]
+        taken = own[place + 1]
+        base = own[place + 2]
         if self._others:
             taken, base = self._with_others(tag, taken, base)
         due = int(self._rate * now)
         lack = taken + base - _ZERO - due
         if lack < 0:  # also when no worker has a base yet
-            own[place + _BASE] = due - taken + _ZERO
+            own[place + 2] = due - taken + _ZERO
             lack = 0
-        after = lack + tokens * _TOKEN
-        if after > self.burst * _TOKEN:
+        wanted = tokens * _TOKEN
+        if lack + wanted > self._size:
             self._lack = lack
             return False
-        own[place + _TAKEN] += tokens * _TOKEN
-        own[place + _FULL_MS] = int((now + after / self._rate) * 1000) + 1
-        self._lack = after
+        own[place + 1] += wanted
+        own[place + 3] = int(now * 1000) + self._fills_ms
+        self._lack = lack + wanted
         return True
 
     def verdict(self, tokens: int = 1, *, allowed: bool) -> Verdict:
         """What there is to say about the last `admit`, which allowed it or did not."""
         lack, rate = self._lack, self._rate
-        left = self.burst * _TOKEN - lack
+        left = self._size - lack
         if allowed:
             return Verdict(True, left // _TOKEN, 0.0, lack / rate)
         return Verdict(False, 0, (tokens * _TOKEN - left) / rate, lack / rate)
 
     # Private
 
-    def _tag(self, key: str) -> int:
-        """What stands for a key in the cells; never 0, which is a place that was never used."""
+    def _tag(self, key: str) -> tuple[int, int]:
+        """What stands for a key in the cells, and its first place.
+
+        The tag is never 0, which marks a place that was never used.
+        """
         digest = blake2b(key.encode("utf-8", "surrogateescape"), key=self._salt, digest_size=8)
         tag = int.from_bytes(digest.digest(), "little") or 1
         if len(self._tags) >= _TAGS:
             self._tags.clear()
-        self._tags[key] = tag
-        return tag
+        found = self._tags[key] = tag, tag % PLACES * PLACE_CELLS
+        return found
 
     def _with_others(self, tag: int, taken: int, base: int) -> tuple[int, int]:
         """What all workers took, and the largest base."""

@@ -63,8 +63,9 @@ def compare(
         up = [stack.enter_context(serve(bench, server)) for server in servers]
         for server in up:
             _run(bench, server, 1, how)  # warm: pools are filled, code is specialised
-        for _ in range(bench.rounds):
-            for server in up:
+        for number in range(bench.rounds):
+            # Forwards and backwards in turn: who comes second finds warmer or cooler caches.
+            for server in up if number % 2 == 0 else reversed(up):
                 runs[server.name].append(_run(bench, server, bench.seconds, how))
     outcome.numbers = {name: statistics.median(values) for name, values in runs.items()}
     for server, base, least in ratios:
