@@ -118,11 +118,17 @@ class PeerDesk:
             "state": state,
             "checked": health is not Health.UNCHECKED,
             "why": self.checks.why(address),
+            "found_s_ago": _age_s(shared[Shared.SINCE], now_ms),
             "ejected_for_s": round(ejected_ms / 1000, 1),
             "under_way": sum(cells[Own.UNDER_WAY] for cells in live),
             "exchanges": sum(cells[Own.EXCHANGES] for cells in rows),
             "failures": sum(cells[Own.FAILURES] for cells in rows),
         }
+
+
+def _age_s(since_ms: int, now_ms: int) -> float | None:
+    """How long ago the check found it so; None before the first finding."""
+    return round((now_ms - since_ms) / 1000, 1) if since_ms else None
 
 
 def _routes_by_peer(published: Mapping[str, str]) -> dict[str, list[str]]:

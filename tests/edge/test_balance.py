@@ -134,7 +134,7 @@ def test_a_slow_start_grows_to_the_full_weight() -> None:
     (member,) = members_of(10)
     member.state.up_since = 100.0
     weights = []
-    for now in (100.0, 105.0, 110.0, 200.0):
-        member.warm(now, slow_start_s=10.0)
+    for moment in (100.0, 105.0, 110.0, 200.0):
+        member.warm(moment, slow_start_s=10.0)
         weights.append(member.weight)
     assert weights == [1.0, 5.0, 10.0, 10.0]

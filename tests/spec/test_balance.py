@@ -97,11 +97,7 @@ def test_the_least_busy_peer_is_asked(
     for origin, event, name in zip(origins, go_on, "abc", strict=False):
         origin.reply = [event, named(name)]
     edged = balanced(3, 'balance = "least_conn"')
-    waiting = []
-    for count in range(1, 7):  # each is with its peer before the next one comes
-        waiting.append(Client(edged.address))
-        waiting[-1].send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-        eventually(lambda n=count: sum(len(o.requests) for o in origins) == n)  # type: ignore[misc]
+    waiting = [one_more(edged, origins) for _ in range(6)]
     assert [len(origin.requests) for origin in origins] == [2, 2, 2, 0]
     go_on[2].set()
     assert ask(edged, 30) == {"c": 30}
@@ -111,12 +107,13 @@ def test_the_least_busy_peer_is_asked(
         client.close()
 
 
-def answered_or_held(client: Client, origins: list[ScriptedOrigin]) -> bool:
-    client.socket.settimeout(0.05)
-    try:
-        return bool(client.read_some())
-    except TimeoutError:
-        return bool(origins[0].requests or origins[1].requests)
+def one_more(edged: Edged, origins: list[ScriptedOrigin]) -> Client:
+    """A client whose request is with its peer when this returns."""
+    before = sum(len(origin.requests) for origin in origins)
+    client = Client(edged.address)
+    client.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+    eventually(lambda: sum(len(origin.requests) for origin in origins) > before)
+    return client
 
 
 # Failing peers
@@ -184,6 +181,7 @@ def test_a_peer_is_used_while_it_is_found_well(
     eventually(lambda: set(ask(edged, 10)) == {"b"})
     (listed,) = [p for p in edged.ctl_json("peers")["peers"] if p["state"] == "down"]
     assert listed["why"] == "status 500"
+    assert 0 <= listed["found_s_ago"] < 60
     origins[0].reply = named("a")
     eventually(lambda: set(ask(edged, 10)) == {"a", "b"})
     told = edged.ctl("events").out
@@ -280,9 +278,7 @@ def test_draining_what_is_no_peer_is_refused(balanced: Callable[..., Edged]) -> 
 def hold(edged: Edged, origins: list[ScriptedOrigin]) -> Client:
     """A client whose request the first peer keeps."""
     while True:
-        client = Client(edged.address)
-        client.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-        eventually(lambda c=client: answered_or_held(c, origins))  # type: ignore[misc]
+        client = one_more(edged, origins)
         if origins[0].requests:
             return client
         client.close()

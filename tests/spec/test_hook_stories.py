@@ -246,7 +246,7 @@ class Extra(Hook):
 
 
 def test_a_body_filter_that_raises_cuts_the_answer(hooked: Hooked, origin: ScriptedOrigin) -> None:
-    origin.reply = b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n" + b"x" * 400_000
+    origin.reply = b"HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n" + b"abc" * 133_333 + b"d"
     edged = hooked("""
 class Late(Hook):
     def response_body_filter(self, exchange, data, end):
@@ -255,7 +255,7 @@ class Late(Hook):
 """)
     with Client(edged.address) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
-        client.read_until(b"xxx")
+        client.read_until(b"abcabc")
         with pytest.raises(Reset):
             client.read_to_end()
     assert edged.logged(host="a.test")["reason"] == "hook-error"
@@ -267,10 +267,14 @@ def test_a_hook_that_waits_holds_up_only_its_own_request(
     edged = hooked("""
 import time
 
+go_on = shared.flag("go-on")
+
 class Slow(Hook):
     def request_filter(self, exchange):
-        if exchange.request.path == "/slow":
-            time.sleep(1.5)
+        if exchange.request.path == "/go-on":
+            go_on.set()
+        while exchange.request.path == "/slow" and not go_on:
+            time.sleep(0.01)  # as users wait: here it must let others run
 """)
     with Client(edged.address) as slow:
         slow.send(b"GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n")
@@ -279,6 +283,7 @@ class Slow(Hook):
         slow.socket.setblocking(False)
         with pytest.raises(BlockingIOError):
             slow.socket.recv(1)
+        fetch(edged.address, "/go-on", host="a.test")
         slow.socket.settimeout(10)
         assert slow.read_answer().status == 200
 
@@ -296,11 +301,11 @@ class Busy(Hook):
 def test_a_hook_that_waits_for_ever_is_ended(hooked: Hooked, origin: ScriptedOrigin) -> None:
     edged = hooked(
         """
-import time
+import threading
 
 class Asleep(Hook):
     def request_filter(self, exchange):
-        time.sleep(600)
+        threading.Event().wait()
 """,
         body=route("*.test", origin.address) + '[timeouts]\nhook = "500ms"\n',
     )

@@ -68,8 +68,7 @@ def test_totals_outlive_workers_and_control(scraped: Scraped) -> None:
     before = scraped.value("edged_exchanges_total", status="2xx")
     assert before == 20
     for worker in scraped.edged.workers():
-        scraped.edged.kill(worker)
-        eventually(lambda w=worker: w not in scraped.edged.workers())  # type: ignore[misc]
+        scraped.edged.end(worker)
     eventually(scraped.edged.is_ready)
     assert scraped.value("edged_exchanges_total", status="2xx") == before
     control = scraped.edged.control_pid()

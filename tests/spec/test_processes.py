@@ -114,7 +114,7 @@ def test_the_workers_of_a_killed_master_end_and_the_next_master_serves(
         edged.signal(signal.SIGKILL)
         edged.wait()
         edged.start()
-        assert fetch(edged.address, "/bytes/3").body == b"xxx"
+        assert len(fetch(edged.address, "/bytes/3").body) == 3
         eventually(lambda: not any(is_alive(pid) for pid in children))
 
 

@@ -112,8 +112,7 @@ def test_a_socket_that_was_given_is_the_one_that_serves(workers: int) -> None:
         edged.write(route("*", extra='respond = "new"'))
         edged.reload()
         for worker in edged.workers():
-            edged.kill(worker)
-            eventually(lambda w=worker: w not in edged.workers())  # type: ignore[misc]
+            edged.end(worker)
             with Client(address) as waiting:  # in the queue until somebody accepts
                 waiting.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert waiting.read_answer().body == b"new"

@@ -224,6 +224,11 @@ class Edged:
         assert pid in self.processes()
         os.kill(pid, signal.SIGKILL)
 
+    def end(self, pid: int) -> None:
+        """SIGKILL for one of its processes, and wait until it accepts nothing any more."""
+        self.kill(pid)
+        eventually(lambda: pid not in self.processes())
+
     def signal(self, number: int) -> None:
         """Send a signal to the master."""
         os.kill(self.master_pid, number)

@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,7 +57,7 @@ def served() -> Iterator[Edged]:
 
 
 @pytest.fixture
-def answering(tmp_path: Path) -> Iterator[object]:
+def answering(tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Starts something on a unix socket that answers with fixed bytes."""
     started: list[subprocess.Popen[str]] = []
 
@@ -110,18 +110,20 @@ def test_somebody_who_may_not_is_told_who_may(served: Edged) -> None:
      'HTTP/1.1 200 OK\\r\\nContent-Length: 15\\r\\n\\r\\n{"routes": [1]}'],
 )  # fmt: skip
 @pytest.mark.parametrize("verb", ["status", "reload", "routes"])
-def test_an_answer_that_is_none_is_no_traceback(answering: object, answer: str, verb: str) -> None:
-    outcome = run("--socket", answering(answer), verb)  # type: ignore[operator]
+def test_an_answer_that_is_none_is_no_traceback(
+    answering: Callable[[str], str], answer: str, verb: str
+) -> None:
+    outcome = run("--socket", answering(answer), verb)
     assert outcome.code == 1
     assert outcome.err.startswith("edgectl: ")
     assert "Traceback" not in outcome.err
 
 
-def test_what_is_printed_cannot_steer_the_terminal(answering: object) -> None:
+def test_what_is_printed_cannot_steer_the_terminal(answering: Callable[[str], str]) -> None:
     document = json.dumps({"error": "x", "message": "red \x1b[31m bell \x07"}).replace("\\", "\\\\")
     length = len(document.replace("\\\\", "\\"))
     answer = f"HTTP/1.1 400 Bad\\r\\nContent-Length: {length}\\r\\n\\r\\n{document}"
-    outcome = run("--socket", answering(answer), "status")  # type: ignore[operator]
+    outcome = run("--socket", answering(answer), "status")
     assert outcome.code == 1
     assert "\\x1b[31m" in outcome.err
     assert "\x1b" not in outcome.err
