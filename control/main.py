@@ -131,6 +131,8 @@ class Control:
         except Refused as refusal:
             log.error("%s", _with_traceback(refusal))
             self.sources.reloader.problem = refusal
+        finally:
+            self.sources.reloader.aligned.set()
 
     def _take_up(self) -> None:
         try:

@@ -14,11 +14,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from gevent.event import Event
+
 from control import hookcheck
 from control.channel import Channel
 from control.config import Loaded, load, loads
 from control.events import Events, wall_time
-from control.hookcheck import HookReport
+from control.hookcheck import HookInfo, HookReport
 from control.publish import Changes, Publisher, entries
 from control.refusal import Refused
 from control.state import Applied, State
@@ -54,6 +56,7 @@ class Reloader:
         self.spec = spec  # what the master keeps up
         self.applied: Applied | None = None
         self.problem: Refused | None = None  # why the configuration in force is not fully so
+        self.aligned = Event()  # `align` was tried: what the hooks are is known, or why not
         self._unwritten = False  # `applied` is not in the state database yet
         self._channel = channel
         self._state = state
@@ -89,6 +92,11 @@ class Reloader:
             "rolls": plan.rolls,
             "hooks": [asdict(hook) for hook in plan.hooks.hooks],
         }
+
+    def hooks(self) -> tuple[HookInfo, ...]:
+        """The hooks in force, in order. Right after the start: when they have been tried."""
+        self.aligned.wait(hookcheck.TIMEOUT_S)
+        return self.applied.hooks.hooks if self.applied else ()
 
     def take_up(self, *, boot: bool) -> None:
         """At the start of control: publish what is to be in force.

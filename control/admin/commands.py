@@ -82,11 +82,10 @@ class Commands:
             if not colon or not name.strip():
                 raise Refused("bad-request", f"A header is 'Name: value', not {text!r}.")
             fields.append((name.strip(), value.strip()))
-        applied = self._sources.reloader.applied
         table = self._explainer.table(self._sources.publisher.generation)
         return explain(
             table,
-            applied.hooks.hooks if applied else (),
+            self._sources.reloader.hooks(),
             _one(query, "method") or "GET",
             url,
             fields,
@@ -115,9 +114,8 @@ class Commands:
 
     def hooks(self, query: Query) -> Document:
         """The configured hooks in order, with what the workers counted of them."""
-        applied = self._sources.reloader.applied
+        hooks = self._sources.reloader.hooks()
         counted = metrics.hook_numbers(self._sources.segment)
-        hooks = applied.hooks.hooks if applied else ()
         return {
             "hooks": [asdict(hook) | _numbers(counted.get(hook.name[:40], {})) for hook in hooks]
         }
