@@ -13,8 +13,7 @@ import gevent
 
 from control.hookcheck import HookInfo
 from control.refusal import Refused
-from edge.builtin.order import builtin_hooks
-from edge.builtin.route import Router
+from edge.builtin.order import Platform
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.forwarding import Forwarding
@@ -164,7 +163,9 @@ def _hooks_by_phase(
     table: Table, hooks: Sequence[HookInfo], route: Route | None
 ) -> dict[str, list[str]]:
     """The chain, phase by phase, as a worker compiles it."""
-    applying = [hook for hook in builtin_hooks(Router(table)) if hook.applies_to(route)]
+    platform = Platform(table)
+    platform.follow(table.settings)
+    applying = [hook for hook in platform.hooks if hook.applies_to(route)]
     phases: dict[str, list[str]] = {}
     for phase in Phase:
         own = [f"edge.{type(hook).__name__}" for hook in applying if phase in phases_of(hook)]

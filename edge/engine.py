@@ -11,6 +11,7 @@ from greenlet import greenlet
 
 from edge.access_log import AccessLog
 from edge.connection import Connection
+from edge.fetch import Fetcher
 from edge.hooks import Chains
 from edge.peers import Peers
 from edge.plan import Plan
@@ -24,11 +25,19 @@ class Engine:
     """The worker's shared state. One writer (the worker's loop), so no locks anywhere."""
 
     def __init__(
-        self, table: Table, chains: Chains, access_log: AccessLog, cells: memoryview, peers: Peers
+        self,
+        table: Table,
+        chains: Chains,
+        access_log: AccessLog,
+        cells: memoryview,
+        peers: Peers,
+        applying: Callable[[Settings], bool] = lambda settings: False,
     ) -> None:
+        """`applying` hears of settings first; whether routes need other hooks of the edge then."""
         self.connections: set[Connection] = set()
         self.live: set[Any] = set()  # the open sessions
         self.pool = Pool(self.connections)
+        self.fetcher = Fetcher(self.pool)
         self.chains = chains
         self.base = chains.base  # what passes before a route is known, and without one
         self.peers = peers
@@ -47,6 +56,7 @@ class Engine:
         self.trusted: Networks = ()
         self.proxy_protocol: Networks = ()
         self.underscores = False
+        self.applying: Callable[[Settings], bool] = applying
         self.table = table
         self.apply(table)
         self._ids = _id_maker()
@@ -58,6 +68,8 @@ class Engine:
     def apply(self, table: Table) -> None:
         """Serve another table from the next request on."""
         settings: Settings = table.settings
+        if self.applying(settings):
+            self._plans.clear()  # routes pass other hooks now
         self.table = table
         self.limits = settings.limits
         self.timeouts = settings.timeouts

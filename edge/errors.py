@@ -40,10 +40,16 @@ class Reason(StrEnum):
     CLIENT_STALLED = "client-stalled"
     NO_ROUTE = "no-route"
     RATE_LIMITED = "rate-limited"
+    CONCURRENCY = "concurrency-limited"
     DENIED = "denied"
+    BANNED = "banned"
     UNAUTHORIZED = "unauthorized"
     NO_FILE = "no-file"
+    MAINTENANCE = "maintenance"
+    PAUSED = "paused"
+    AUTH_FAILED = "auth-failed"
     NO_PEER = "no-peer"
+    CIRCUIT_OPEN = "circuit-open"
     QUEUE_FULL = "queue-full"
     QUEUE_TIMEOUT = "queue-timeout"
     CONNECT_REFUSED = "connect-refused"
@@ -75,10 +81,16 @@ SIDES: dict[Reason, Side] = {
     Reason.CLIENT_STALLED: Side.DOWNSTREAM,
     Reason.NO_ROUTE: Side.OURS,
     Reason.RATE_LIMITED: Side.DOWNSTREAM,
+    Reason.CONCURRENCY: Side.DOWNSTREAM,
     Reason.DENIED: Side.DOWNSTREAM,
+    Reason.BANNED: Side.DOWNSTREAM,
     Reason.UNAUTHORIZED: Side.DOWNSTREAM,
     Reason.NO_FILE: Side.OURS,
+    Reason.MAINTENANCE: Side.OURS,
+    Reason.PAUSED: Side.OURS,
+    Reason.AUTH_FAILED: Side.OURS,
     Reason.NO_PEER: Side.OURS,
+    Reason.CIRCUIT_OPEN: Side.OURS,
     Reason.QUEUE_FULL: Side.OURS,
     Reason.QUEUE_TIMEOUT: Side.OURS,
     Reason.CONNECT_REFUSED: Side.UPSTREAM,
@@ -99,8 +111,9 @@ SIDES: dict[Reason, Side] = {
 class EdgeError(Exception):
     """An exchange cannot go on as asked.
 
-    `detail` is for the log and never for the client's page; `retry` says whether the same
-    request may be sent to another peer, `fields` are more header fields of the answer.
+    `detail` is for the log and never for the client's page, `message` is for that page; `retry`
+    says whether the same request may be sent to another peer, `fields` are more header fields of
+    the answer.
     """
 
     def __init__(
@@ -110,12 +123,14 @@ class EdgeError(Exception):
         *,
         retry: Retry = Retry.NEVER,
         fields: tuple[tuple[str, str], ...] = (),
+        message: str = "",
     ) -> None:
         super().__init__(f"{reason.value}: {detail}" if detail else reason.value)
         self.reason = reason
         self.detail = detail
         self.retry = retry
         self.fields = fields
+        self.message = message
 
     @property
     def side(self) -> Side:

@@ -1,5 +1,6 @@
 """One request and its answer, as hooks see it: a single object through all phases."""
 
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from edge.phases import Abort, Reroute
 from edge.table.model import Route
 
 if TYPE_CHECKING:
+    from edge.fetch import Fetcher
     from edge.hooks import Chain, Hook
     from edge.plan import Plan
 
@@ -28,10 +30,12 @@ class Exchange:
         "client",
         "connected",
         "ended",
+        "fetcher",
         "first_byte",
         "hook",
         "hook_since",
         "id",
+        "pace",
         "peer",
         "plan",
         "reason",
@@ -41,6 +45,7 @@ class Exchange:
         "reused",
         "route",
         "sent_bytes",
+        "sent_head",
         "sent_upstream",
         "started",
         "status",
@@ -65,6 +70,9 @@ class Exchange:
         """The peer of the current attempt."""
         self.upstream_headers: Headers | None = None
         """In `upstream_request_filter`: the fields that go to the peer."""
+        self.sent_head = b""
+        """The request as it went to the last peer, with its body if that was in memory; else ""."""
+        self.fetcher: Fetcher | None = None
         self.status = 0
         """The status that was sent, in `logging`; 0 when no answer was."""
         self.reason = ""
@@ -73,6 +81,8 @@ class Exchange:
         self.reused = False  # the current attempt goes over a connection that was kept
         self.tried: tuple[Peer, ...] = ()
         """The peers of the failed attempts."""
+        self.pace: Callable[[int], None] | None = None
+        """Called before each piece of the answer's body with its length; it may wait."""
         self.sent_bytes = 0
         self.received_bytes = 0
         self.started = started
@@ -95,6 +105,27 @@ class Exchange:
         if self._ctx is None:
             self._ctx = SimpleNamespace()
         return self._ctx
+
+    def fetch(
+        self,
+        peer: str,
+        target: str = "/",
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout_s: float = 5.0,
+    ) -> Response:
+        """Ask another server ("127.0.0.1:9000") and wait for its whole answer, at most 1 MiB.
+
+        Goes over the worker's pool. Raises `EdgeError` when there is no answer in time, and
+        `ValueError` for a field that HTTP does not allow.
+        """
+        if self.fetcher is None:
+            raise RuntimeError("no requests of one's own before the first phase")
+        return self.fetcher.fetch(
+            peer, method, target, headers or {}, body=body, timeout_s=timeout_s
+        )
 
     def reroute(self, *, host: str = "", path: str = "") -> Reroute:
         """The verdict "use the route that matches this host and path" (default: the request's).

@@ -208,6 +208,7 @@ class Forward:
         idle_s = self._engine.timeouts.write_idle_s
         if body:
             head += body
+        exchange.sent_head = b"" if streams else head
         try:
             upstream.write(head, idle_s)
         except Gone:

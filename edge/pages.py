@@ -1,9 +1,17 @@
 """The answers that the edge makes by itself: the only place where a reason becomes a status."""
 
-from typing import Final
+import json
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Final, NamedTuple
 
 from edge.errors import EdgeError, Reason
 from edge.message import Response
+
+TEXT: Final = "text/plain"
+HTML: Final = "text/html"
+PROBLEM: Final = "application/problem+json"
+"""The forms in which a page can be had."""
 
 STATUS: Final[dict[Reason, int]] = {
     Reason.BAD_REQUEST: 400,
@@ -20,10 +28,16 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.CLIENT_STALLED: 499,
     Reason.NO_ROUTE: 404,
     Reason.RATE_LIMITED: 429,
+    Reason.CONCURRENCY: 429,
     Reason.DENIED: 403,
+    Reason.BANNED: 403,
     Reason.UNAUTHORIZED: 401,
     Reason.NO_FILE: 404,
+    Reason.MAINTENANCE: 503,
+    Reason.PAUSED: 503,
+    Reason.AUTH_FAILED: 502,
     Reason.NO_PEER: 503,
+    Reason.CIRCUIT_OPEN: 503,
     Reason.QUEUE_FULL: 503,
     Reason.QUEUE_TIMEOUT: 504,
     Reason.CONNECT_REFUSED: 502,
@@ -58,18 +72,96 @@ PHRASES: Final[dict[int, bytes]] = {
 }  # fmt: skip
 
 
-def page(error: EdgeError, exchange_id: str) -> Response:
+def page(error: EdgeError, exchange_id: str, form: str = TEXT) -> Response:
     """The answer for an error: its reason in `X-Edge-Error`, never its detail."""
     status = STATUS[error.reason]
-    phrase = PHRASES.get(status, b"Error").decode()
-    fields = [
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("X-Edge-Error", error.reason.value),
-        ("X-Request-Id", exchange_id),
-        ("Cache-Control", "no-store"),
-        *error.fields,
-    ]
+    facts = Facts(status, error.reason.value, exchange_id, error.message)
+    fields = [("X-Edge-Error", error.reason.value), *error.fields]
     if error.reason is Reason.METHOD_REFUSED and not error.fields:
         fields.append(("Allow", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"))
-    text = f"{status} {phrase}\nreason: {error.reason.value}\nrequest: {exchange_id}\n"
-    return Response(status, text, fields)
+    return answer_of(facts, form, _MADE[form](facts), fields)
+
+
+class Facts(NamedTuple):
+    """What a page of an error can say."""
+
+    status: int
+    reason: str  # "" for a peer's own error
+    request: str  # its id
+    message: str = ""
+
+    @property
+    def phrase(self) -> str:
+        """What the status means."""
+        return PHRASES.get(self.status, b"Error").decode()
+
+
+def answer_of(
+    facts: Facts, form: str, body: str, fields: Sequence[tuple[str, str]] = ()
+) -> Response:
+    """The answer with a page of that media type."""
+    kind = form if form == PROBLEM else f"{form}; charset=utf-8"
+    return Response(
+        facts.status,
+        body,
+        [
+            ("Content-Type", kind),
+            ("X-Request-Id", facts.request),
+            ("Cache-Control", "no-store"),
+            ("Vary", "Accept"),
+            *fields,
+        ],
+    )
+
+
+# Private
+
+
+def _text(facts: Facts) -> str:
+    lines = [f"{facts.status} {facts.phrase}"]
+    if facts.message:
+        lines.append(facts.message)
+    if facts.reason:
+        lines.append(f"reason: {facts.reason}")
+    return "\n".join([*lines, f"request: {facts.request}", ""])
+
+
+def _problem(facts: Facts) -> str:
+    """Problem details (RFC 9457); the type is the status's own."""
+    document = {"type": "about:blank", "title": facts.phrase, "status": facts.status}
+    if facts.message:
+        document["detail"] = facts.message
+    if facts.reason:
+        document["reason"] = facts.reason
+    return json.dumps(document | {"request": facts.request}) + "\n"
+
+
+def _html(facts: Facts) -> str:
+    lines = [f"<p>{escape(facts.message)}</p>\n"] if facts.message else []
+    reason = f"{escape(facts.reason)} · " if facts.reason else ""
+    title = f"{facts.status} {facts.phrase}"
+    return _PAGE % {
+        "title": title,
+        "message": "".join(lines),
+        "small": f"{reason}{escape(facts.request)}",
+    }
+
+
+_MADE: Final[dict[str, Callable[[Facts], str]]] = {TEXT: _text, PROBLEM: _problem, HTML: _html}
+
+_PAGE: Final = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>%(title)s</title>
+<style>
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 20vh auto 0; max-width: 34rem }
+h1 { font-size: 1.5rem; font-weight: 600 }
+small { opacity: .6 }
+</style>
+<h1>%(title)s</h1>
+%(message)s<small>%(small)s</small>
+</html>
+"""

@@ -5,7 +5,8 @@ out again only when a peer's state has changed, so the usual choice is one list 
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from gevent.event import Event
@@ -55,6 +56,20 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan {self.route.pattern} {len(self._usable)} of {len(self._members)} usable>"
+
+    def beside(self, upstreams: tuple[str, ...]) -> "Plan":
+        """A plan for other peers of the same route."""
+        plain = None if self.route.balancing is None else replace(self.route.balancing, weights=())
+        other = replace(self.route, upstreams=upstreams, balancing=plain)
+        return Plan(other, self.chain, self._peers)
+
+    def member(self, matches: Callable[[Member], bool]) -> Peer | None:
+        """The usable peer with room that a function finds, if there is one."""
+        for each in self.usable():
+            if matches(each):
+                has_room = not self.balancing.max_connections or self._has_room(each)
+                return each.peer if has_room else None
+        return None
 
     @property
     def peers(self) -> tuple[Peer, ...]:

@@ -17,6 +17,9 @@ from edge.message import FileBody, Response
 from edge.pages import PHRASES
 from edge.rewrite import response_block
 
+PACED_BYTES: Final = 16384
+"""What is sent at once of an answer that has a pace."""
+
 Filter = Callable[[Exchange, bytes, bool], bytes | None]
 
 _wall: Callable[[], float] = time.time  # noqa: TID251  the Date field tells the time
@@ -58,6 +61,17 @@ class Downstream:
         except Expired:
             raise EdgeError(Reason.CLIENT_STALLED, f"took nothing for {self._idle_s:g} s") from None
 
+    def pour(self, data: bytes) -> None:
+        """Send what has a body in it: as `write`, and no faster than the exchange's pace."""
+        pace = self._exchange.pace
+        if pace is None:
+            self.write(data)
+            return
+        for start in range(0, len(data), PACED_BYTES):
+            piece = data[start : start + PACED_BYTES]
+            pace(len(piece))
+            self.write(piece)
+
     def answer(self, response: Response, filters: tuple[Filter, ...] = ()) -> None:
         """Send an answer whose body is in memory or in a file."""
         if response.file is not None and not filters:
@@ -75,7 +89,7 @@ class Downstream:
             block += b"\r\nContent-Length: %d" % len(body)
         head = self.head(response, block + _date())
         self.started = True
-        self.write(head if bodiless else head + body)
+        self.pour(head if bodiless else head + body)
         if not bodiless:
             self._exchange.sent_bytes += len(body)
 
@@ -115,7 +129,7 @@ class Downstream:
             return
         if body.length <= SMALL_FILE_BYTES:
             data = _bytes_of(response)
-            self.write(head + data)
+            self.pour(head + data)
             exchange.sent_bytes += len(data)
             return
         for before, offset, count in body.pieces:
@@ -128,6 +142,20 @@ class Downstream:
                 raise EdgeError(Reason.RESPONSE_CUT, "the file became shorter while it was sent")
 
     def _send_part(self, fd: int, offset: int, count: int) -> int:
+        pace = self._exchange.pace
+        if pace is None:
+            return self._send_piece(fd, offset, count)
+        done = 0
+        while done < count:
+            piece = min(PACED_BYTES, count - done)
+            pace(piece)
+            sent = self._send_piece(fd, offset + done, piece)
+            done += sent
+            if sent != piece:
+                break
+        return done
+
+    def _send_piece(self, fd: int, offset: int, count: int) -> int:
         try:
             return self._connection.send_file(fd, offset, count, self._idle_s)
         except Gone:
@@ -145,7 +173,7 @@ class Downstream:
 
     def _relay_plain(self, head: bytes, body: ResponseBody) -> None:
         exchange = self._exchange
-        write = self.write
+        write = self.write if exchange.pace is None else self.pour
         if body.decoder.done or not body.first:
             self.started = True
             write(head)
@@ -184,7 +212,7 @@ class Downstream:
                 pending += last_chunk(body.decoder.trailers)
             if pending:
                 self.started = True
-                self.write(pending)
+                self.pour(pending)
             pending = b""
 
 

@@ -227,6 +227,7 @@ class Session:
             monotonic(),
             engine.base,
         )
+        exchange.fetcher = engine.fetcher
         downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, engine.via)
         self._served += 1
         if request.length:

@@ -22,8 +22,7 @@ import gevent
 
 from edge.access_log import AccessLog, line_of
 from edge.body import RequestBody, ResponseBody
-from edge.builtin.order import builtin_hooks
-from edge.builtin.route import Router
+from edge.builtin.order import Platform
 from edge.connection import Connection, Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason, Retry
@@ -98,10 +97,11 @@ class Rig:
         cells = memoryview(bytearray(counters.ROW_CELLS * 8)).cast("Q")
         log = _Log(self._lines, cells)
         peers_ = Peers(Segment.create(1), 0)
+        platform = Platform(table)
         self._engine = Engine(
-            table, Chains(builtin_hooks(Router(table)), hooks), log, cells, peers_
+            table, Chains(platform.hooks, hooks), log, cells, peers_, platform.follow
         )
-        self._engine.pool = _Dialler(self)
+        self._engine.pool = self._engine.fetcher.pool = _Dialler(self)
 
     def get(self, url: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET."""

@@ -18,8 +18,7 @@ import gevent.event
 from gevent import monkey  # noqa: TID251  the worker is one of the two that patch
 
 from edge.access_log import FLUSH_S, AccessLog
-from edge.builtin.order import builtin_hooks
-from edge.builtin.route import Router
+from edge.builtin.order import Platform
 from edge.connection import monotonic
 from edge.engine import Engine
 from edge.hooks import Chains, HookLoadError, Watch, load
@@ -85,17 +84,18 @@ class Worker:
         self._reader = TableReader(setup.options.table_path)
         self._wait_for_table()
         table = self._reader.read()
-        self.router = Router(table)
-        builtin = builtin_hooks(self.router)
+        self.platform = Platform(table)
         self.engine = Engine(
             table,
-            Chains(builtin, hooks, self._watch),
+            Chains(self.platform.hooks, hooks, self._watch),
             AccessLog(setup.options.access_log, cells),
             cells,
             Peers(self.segment, setup.row),
+            self.platform.follow,
         )
         self.engine.via = f"\r\nVia: 1.1 {setup.options.server_name}".encode("latin-1")
         self.listeners = [Listener(self.engine, s, own=s.slot == setup.slot) for s in setup.sockets]
+        self._bans = names.bans()
         self._stopped = gevent.event.Event()
         self._refreshing = False
         self._table_problem = 0
@@ -160,6 +160,7 @@ class Worker:
         row[Column.IDLE_PEERS] = engine.pool.idle
         row[Column.PROBLEMS] = self._problems()
         engine.peers.refresh(monotonic())
+        self._bans.refresh()
         if self.segment.generation > engine.table.generation and self._turns % 10 == 0:
             self._refresh_soon()
         if not engine.draining:
@@ -214,7 +215,7 @@ class Worker:
                 wanted = self.segment.generation
                 table = self._reader.refresh(engine.table, wanted, engine.yield_loop)
                 engine.apply(table)
-                self.router.table = table
+                self.platform.router.table = table
                 self.row[Column.ACKED] = table.generation
                 if table.generation < wanted:
                     break

@@ -189,6 +189,24 @@ class _Walk:
             fields[key.lower()] = pair
         return tuple(fields.values())
 
+    def _pages(self, setting: Setting, value: object, place: Node, name: str) -> object:
+        if not isinstance(value, dict):
+            message = f'must be a table such as {{ "404" = "404.html" }}, not {toml_type(value)}'
+            self.report.add(line_of(place), name, message)
+            return _SKIP
+        pages = []
+        for key, path in value.items():
+            here = inside(place, key)
+            try:
+                kinds.read_page_status(key)
+            except ValueError as error:
+                self.report.add(line_of(here), name, str(error))
+                continue
+            read = self._one(setting, path, here, name)
+            if read is not _SKIP:
+                pages.append((key, read))
+        return tuple(pages)
+
     def _inner(self, setting: Setting, value: object, place: Node, name: str) -> object:
         group = setting.group
         assert group is not None
@@ -205,6 +223,7 @@ class _Walk:
         Shape.ONE: _one,
         Shape.MANY: _many,
         Shape.FIELDS: _fields,
+        Shape.PAGES: _pages,
         Shape.TABLE: _inner,
     }
 

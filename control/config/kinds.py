@@ -70,7 +70,14 @@ _ACCOUNT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\$?")
 _USER: Final = "me:$2y$10$" + "." * 53
 _HASH: Final = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}")
 _REALM: Final = re.compile(r"[ !#-\[\]-~]{1,100}")
-_PERCENT: Final = re.compile(r"[0-9]{1,3}%")
+_PERCENT: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3})?%")
+_ORIGIN: Final = re.compile(
+    r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?"
+)
+_PAGE_STATUS: Final = re.compile(r"[45](?:[0-9]{2}|xx)")
+ALGORITHMS: Final = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+)  # fmt: skip
 _RANGE: Final = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 _PLACE: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -162,7 +169,7 @@ def _key(text: str) -> str:
 def _part(text: str) -> float:
     if not _PERCENT.fullmatch(text):
         raise ValueError(f'{_quote(text)} is no part: write it like "50%"')
-    return int(text[:-1]) / 100
+    return float(text[:-1]) / 100
 
 
 def _status_range(text: str) -> tuple[int, int]:
@@ -236,6 +243,47 @@ def _realm(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    if text != "*" and not _ORIGIN.fullmatch(text):
+        raise ValueError(f'{_quote(text)} is no origin: write it like "https://app.example.com"')
+    return text
+
+
+def _token(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError(f"{_quote(text)} is no token: use letters, digits and hyphens")
+    return text
+
+
+def _algorithm(text: str) -> str:
+    if text not in ALGORITHMS:
+        raise ValueError(
+            f"{_quote(text)} is no algorithm for public keys{nearest(text, ALGORITHMS)}"
+        )
+    return text
+
+
+def _keys(text: str) -> str:
+    if text.startswith("http://") and not text.startswith(("http://127.0.0.1", "http://localhost")):
+        raise ValueError(f"{_quote(text)} is not protected on its way: use https")
+    if not text.startswith(("http://", "https://")):
+        return _path(text)
+    return _target(text)
+
+
+def _same_site(text: str) -> str:
+    if text not in ("Lax", "Strict", "None"):
+        raise ValueError(f'{_quote(text)} is no SameSite: use "Lax", "Strict" or "None"')
+    return text
+
+
+def read_page_status(text: str) -> str:
+    """The status that an error page is for: "404", or "5xx" for a class. Raises `ValueError`."""
+    if not _PAGE_STATUS.fullmatch(text):
+        raise ValueError(f'{_quote(text)} is no status of an error: write "404" or "5xx"')
+    return text
+
+
 def _file_name(text: str) -> str:
     if not text or "/" in text or "\0" in text or text.startswith("."):
         raise ValueError(f'{_quote(text)} is no name of a file to serve: write "index.html"')
@@ -287,7 +335,7 @@ PART: Final = Kind(
     name="part",
     example='"50%"',
     read=_reader("50%", _part),
-    show=lambda value: f'"{round(value * 100)}%"',
+    show=lambda value: f'"{value * 100:g}%"',
 )
 STATUS_RANGE: Final = Kind(
     name="status or range",
@@ -325,4 +373,9 @@ OPTIONAL_EXPRESSION: Final = _textual(
     "regular expression", "^/assets/", lambda text: _expression(text) if text else ""
 )
 FILE_NAME: Final = _textual("file name", "index.html", _file_name)
+ORIGIN: Final = _textual("origin", "https://app.example.com", _origin)
+TOKEN_NAME: Final = _textual("token", "X-User", _token)
+ALGORITHM: Final = _textual("algorithm", "ES256", _algorithm)
+KEYS: Final = _textual("URL or path", "https://id.example.com/jwks.json", _keys)
+SAME_SITE: Final = _textual("choice", "Lax", _same_site)
 FIELD_NAME: Final = _textual("header name", "Server", read_name)

@@ -84,7 +84,7 @@ def loads(text: str, path: str | os.PathLike[str], machine: Machine | None = Non
     resolved = Resolved(
         spec=resolve_spec(checked, absolute, machine),
         routes=tuple(resolve_routes(checked, absolute)),
-        settings=resolve_settings(checked),
+        settings=resolve_settings(checked, absolute),
     )
     return Loaded(text=text, resolved=resolved)
 

@@ -122,6 +122,23 @@ EJECTION: Final = Group(
             high=DAY_S,
             doc="So does an answer that begins later than this; 0 is never.",
         ),
+        Setting(
+            key="rate",
+            kind=kinds.PART,
+            default=_EJECTION["rate"],
+            low=0.0,
+            high=1.0,
+            doc="Part of its last 20 or more exchanges within 10s that may fail; 0% is not"
+            " looked at.",
+        ),
+        Setting(
+            key="outlier",
+            kind=kinds.COUNT,
+            default=int(_EJECTION["outlier"]),
+            low=0,
+            high=1000,
+            doc="So many times slower than the route's other peers on average; 0 is not looked at.",
+        ),
     ),
 )
 

@@ -50,6 +50,8 @@ def _type(setting: Setting) -> str:
             return "string or table" if setting.group and setting.group.short else "table"
         case Shape.FIELDS:
             return "table of strings"
+        case Shape.PAGES:
+            return "table of paths"
         case Shape.MANY:
             return f"array of {setting.kind.name}"
         case Shape.ONE:
@@ -64,7 +66,8 @@ def _default(group: Group, setting: Setting) -> str:
     if setting.default is None:
         return "none"
     if setting.shape is not Shape.ONE:
-        return "`{}`" if setting.shape is Shape.FIELDS else "`[]`"
+        tabled = setting.shape in (Shape.FIELDS, Shape.PAGES)
+        return "`{}`" if tabled else "`[]`"
     return f"`{setting.kind.show(setting.default)}`"
 
 

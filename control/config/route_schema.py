@@ -7,6 +7,7 @@ from control.config import kinds
 from control.config.access_schema import ACCESS
 from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.setting import DAY_S, Group, Setting, Shape
+from control.config.traffic_schema import TRAFFIC
 from edge.table.model import Files, Fixed, Redirect
 
 _REDIRECT: Final = Redirect(to="")
@@ -165,6 +166,7 @@ ROUTE: Final = Group(
             needs_upstreams=True,
             doc="A check of the peers.",
         ),
+        *TRAFFIC,
         Setting(
             key="root",
             kind=kinds.PATH,
@@ -211,6 +213,20 @@ ROUTE: Final = Group(
             needs_upstreams=True,
             default_doc="the client's own",
             doc="The Host that goes upstream.",
+        ),
+        Setting(
+            key="error_pages",
+            kind=kinds.PATH,
+            shape=Shape.PAGES,
+            default=(),
+            doc="Before those of [server].",
+        ),
+        Setting(
+            key="intercept",
+            kind=kinds.FLAG,
+            default=False,
+            needs_upstreams=True,
+            doc="They take the place of a peer's own error answers, too.",
         ),
         Setting(
             key="body",

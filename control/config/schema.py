@@ -7,7 +7,7 @@ timeouts are those of `edge.table.model`, so nothing is said twice.
 from typing import Final
 
 from control.config import kinds
-from control.config.access_schema import BASIC_AUTH, LIMIT
+from control.config.access_schema import BASIC_AUTH, CONCURRENT, CORS, FORWARD_AUTH, JWT, LIMIT
 from control.config.kinds import Kind
 from control.config.peer_schema import EJECTION, HEALTH
 from control.config.route_schema import (
@@ -20,6 +20,7 @@ from control.config.route_schema import (
     ROUTE,
 )
 from control.config.setting import DAY_S, Group, Setting, Shape
+from control.config.traffic_schema import BREAKER, CANARY, MIRROR, STICKY
 from edge.setup import WorkerOptions
 from edge.table.model import Limits, Timeouts
 from supervisor.spec import MAX_WORKERS
@@ -132,6 +133,17 @@ SERVER: Final = Group(
             doc='Keep header fields with "_" or "." in their name instead of dropping them.',
         ),
         Setting(
+            key="error_pages",
+            kind=kinds.PATH,
+            shape=Shape.PAGES,
+            default=(),
+            doc='Files that clients see instead of edged\'s own pages: `{ "404" = "404.html",'
+            ' "5xx" ='
+            ' "sorry.html" }`. `{status}`, `{reason}`, `{request}` and `{message}` in them are'
+            " filled"
+            " in.",
+        ),
+        Setting(
             key="hang",
             kind=kinds.DURATION,
             default=10.0,
@@ -234,6 +246,7 @@ GROUPS: Final = (SERVER, LIMITS, TIMEOUTS, ROUTE)
 """The tables of the file. `route` is an array of tables."""
 
 ALL_GROUPS: Final = (
-    *GROUPS, BASIC_AUTH, LIMIT, EJECTION, HEALTH, FILES, REDIRECT, RESPOND, REQUEST_HEADERS,
+    *GROUPS, BASIC_AUTH, FORWARD_AUTH, JWT, CORS, LIMIT, CONCURRENT, EJECTION, HEALTH, STICKY,
+    CANARY, MIRROR, BREAKER, FILES, REDIRECT, RESPOND, REQUEST_HEADERS,
     RESPONSE_HEADERS, REWRITE,
 )  # fmt: skip

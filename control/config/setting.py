@@ -16,6 +16,7 @@ class Shape(Enum):
     ONE = auto()  # one value
     MANY = auto()  # an array of values; one value alone is an array of one
     FIELDS = auto()  # a table of header names and values
+    PAGES = auto()  # a table of statuses and files
     TABLE = auto()  # a table with settings of its own
 
 

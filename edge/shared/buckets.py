@@ -8,28 +8,22 @@ where `base` is the largest of the workers' bases. A worker counts the tokens th
 finds nothing lacking stores the base that makes the lack 0 at that moment. So a bucket is exact but
 for what other workers take within the same microseconds.
 
-Keys are hashed. A row is a table of places; a key has one of `PROBES` of them, and loses it to
-another key only when its bucket is full. Where none is free the request passes: a flood of keys
-(each with its own bucket) costs nobody else his answer, and takes no more memory.
+Keys are hashed into places (`edge.shared.places`). A key loses its place to another only when its
+bucket is full. Where none is free the request passes: a flood of keys (each with its own bucket)
+costs nobody else his answer, and takes no more memory.
 """
 
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
 from typing import Final, NamedTuple
 
-PLACES: Final = 16384
-PLACE_CELLS: Final = 4
-ROW_CELLS: Final = PLACES * PLACE_CELLS + 1
-IN_USE: Final = PLACES * PLACE_CELLS
-"""The last cell of a row: 1 once a worker has had it, and so may have counted in it."""
+from edge.shared.places import IN_USE, PLACE_CELLS, PLACES, claim, find, tag_of
 
-PROBES: Final = 8
 LOOK_S: Final = 0.1
 """How often a bucket looks which workers count."""
 
-_TAKEN, _BASE, _FULL_MS = 1, 2, 3
-"""The cells of a place behind the key's tag: tokens taken, base, and when the bucket is full at the
-latest. `admit` has the numbers themselves, for its speed."""
+_TAKEN, _BASE = 1, 2
+"""The cells of a place behind the key's tag; it is kept until the bucket is full at the latest.
+`admit` has the numbers themselves, for its speed."""
 
 _TOKEN: Final = 1000  # cells count thousandths
 _ZERO: Final = 1 << 62  # bases may be below 0: what stands for 0
@@ -90,7 +84,7 @@ class Bucket:
             self._others = [row for row in self._find_rows()[1:] if row[IN_USE]]
         own = self._own
         if own[place] != tag:
-            place = self._place(tag, int(now * 1000))
+            place = claim(own, self._others, tag, int(now * 1000))
             if place < 0:
                 self._lack = 0
                 return True
@@ -123,12 +117,8 @@ class Bucket:
     # Private
 
     def _tag(self, key: str) -> tuple[int, int]:
-        """What stands for a key in the cells, and its first place.
-
-        The tag is never 0, which marks a place that was never used.
-        """
-        digest = blake2b(key.encode("utf-8", "surrogateescape"), key=self._salt, digest_size=8)
-        tag = int.from_bytes(digest.digest(), "little") or 1
+        """What stands for a key in the cells, and its first place."""
+        tag = tag_of(key, self._salt)
         if len(self._tags) >= _TAGS:
             self._tags.clear()
         found = self._tags[key] = tag, tag % PLACES * PLACE_CELLS
@@ -137,53 +127,8 @@ class Bucket:
     def _with_others(self, tag: int, taken: int, base: int) -> tuple[int, int]:
         """What all workers took, and the largest base."""
         for row in self._others:
-            place = _find(row, tag)
+            place = find(row, tag)
             if place >= 0:
                 taken += row[place + _TAKEN]
                 base = max(base, row[place + _BASE])
         return taken, base
-
-    def _place(self, tag: int, now_ms: int) -> int:
-        """The key's place in our own row, taken now if it has none; -1 when none is free."""
-        row = self._own
-        place = _find(row, tag)
-        if place >= 0:
-            return place
-        start = tag % PLACES
-        for step in range(PROBES):
-            place = (start + step) % PLACES * PLACE_CELLS
-            old = row[place]
-            if not old or (row[place + _FULL_MS] < now_ms and self._is_full(old, now_ms)):
-                row[place] = _MOVING
-                row[place + _TAKEN] = row[place + _BASE] = row[place + _FULL_MS] = 0
-                row[place] = tag
-                return place
-        return -1
-
-    def _is_full(self, tag: int, now_ms: int) -> bool:
-        """Whether no worker has taken of that key's bucket lately: nothing of it must be kept."""
-        for row in (self._own, *self._others):
-            place = _find(row, tag)
-            if place >= 0 and row[place + _FULL_MS] >= now_ms:
-                return False
-        return True
-
-
-_MOVING: Final = (1 << 64) - 1
-
-
-def _find(row: memoryview, tag: int) -> int:
-    """The place of a key in a row, or -1. A place that was never used ends the search."""
-    start = tag % PLACES
-    place = start * PLACE_CELLS
-    found = row[place]
-    if found == tag:
-        return place
-    for step in range(1, PROBES):
-        if not found:
-            return -1
-        place = (start + step) % PLACES * PLACE_CELLS
-        found = row[place]
-        if found == tag:
-            return place
-    return -1

@@ -7,9 +7,17 @@ Outside a server (in a hook's own tests) the same calls work on memory private t
 
 import time
 from collections.abc import Callable
+from typing import Final
 
-from edge.shared.buckets import IN_USE, Bucket
+from edge.shared.bans import Bans
+from edge.shared.buckets import Bucket
+from edge.shared.places import begin
+from edge.shared.scoreboard import Column
 from edge.shared.segment import Segment
+from edge.shared.slots import Slots
+
+FASTEST: Final = 10_000_000
+"""Tokens per second of a limit at most: the cells of a faster one would overflow in the end."""
 
 
 class SharedCounter:
@@ -101,6 +109,8 @@ def limit(name: str, count: int, per_s: float = 1.0, burst: int = 0) -> Bucket:
     """
     if count <= 0 or per_s <= 0 or burst < 0:
         raise ValueError(f"a limit needs positive numbers: {count} in {per_s} s, burst {burst}")
+    if count / per_s > FASTEST:
+        raise ValueError(f"a limit of more than {FASTEST} a second is none: {count} in {per_s} s")
     segment, row = _bound()
     others = [number for number in range(segment.rows) if number != row]
 
@@ -110,17 +120,54 @@ def limit(name: str, count: int, per_s: float = 1.0, burst: int = 0) -> Bucket:
     return Bucket(name, count / per_s, burst or count, rows, time.monotonic)
 
 
+def slots(name: str, count: int) -> Slots:
+    """A limit of `count` at the same time for each key, counted over all workers.
+
+    `enter(key)` takes one and says whether there was one; who got it calls `leave(key)` when it is
+    done. What a worker held is free when it has died. Raises `ValueError` for a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"at least one may be there at a time, not {count}")
+    segment, row = _bound()
+
+    def others() -> list[memoryview]:
+        return [
+            segment.bucket_row(number) for number in range(segment.rows)
+            if number != row and segment.scoreboard_row(number)[Column.STATE]
+        ]  # fmt: skip
+
+    return Slots(name, count, segment.bucket_row(row), others, time.monotonic)
+
+
+def ban(network: str, for_s: float) -> None:
+    """Refuse an address or a network ("203.0.113.7", "2001:db8::/64") for that long: 403 `banned`.
+
+    All workers know within a heartbeat. Raises `ValueError` for what is no network, `MemoryError`
+    when all 4096 places are taken.
+    """
+    bans().add(network, for_s)
+
+
+def bans() -> Bans:
+    """The addresses that are refused for a while, as this process knows them."""
+    global _bans
+    if _bans is None:
+        _bans = Bans(_bound()[0].bans, time.monotonic)
+    return _bans
+
+
 def bind(segment: Segment, row: int) -> None:
     """Use that segment, and that row for what this process counts. A worker calls it once."""
-    global _segment, _row
-    _segment, _row = segment, row
-    segment.bucket_row(row)[IN_USE] = 1  # the other workers' buckets look here from now on
+    global _segment, _row, _bans
+    _segment, _row, _bans = segment, row, None
+    begin(segment.bucket_row(row))
 
 
 # Private
 
 _segment: Segment | None = None
 _row = 0
+_bans: Bans | None = None
 
 
 def _bound() -> tuple[Segment, int]:

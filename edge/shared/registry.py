@@ -11,7 +11,7 @@ import mmap
 from dataclasses import dataclass
 from typing import Final
 
-_COUNT, _VERSION = 0, 1
+_COUNT, _VERSION, _STAMP = 0, 1, 2
 _HEADER_CELLS: Final = 8
 
 
@@ -59,6 +59,19 @@ class Registry:
         """Another one: a name was given back, and its place may be another's."""
         return self._header[_VERSION]
 
+    @property
+    def stamp(self) -> int:
+        """Another one: somebody has given a name back, or called `touch`."""
+        return self._header[_STAMP]
+
+    def touch(self) -> None:
+        """Tell who looks at `stamp` that cells have changed."""
+        fcntl.lockf(self._fd, fcntl.LOCK_EX)
+        try:
+            self._header[_STAMP] += 1
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN)
+
     def names(self) -> list[str]:
         """All names by their place; "" for a place that was given back."""
         return [self._name(index) for index in range(self._header[_COUNT])]
@@ -91,6 +104,7 @@ class Registry:
             for cell in range(len(shared)):
                 shared[cell] = 0
             self._header[_VERSION] += 1
+            self._header[_STAMP] += 1
         finally:
             fcntl.lockf(self._fd, fcntl.LOCK_UN)
 

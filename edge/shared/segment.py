@@ -3,8 +3,9 @@
 Header cells say what the segment is (magic, format, size, rows, checksum); the generation of the
 published table is the one header cell that changes, and only control stores it. Then come the
 scoreboard and the counters, a row each per worker process, the names of `edge.shared`'s user API,
-the peers, and the buckets of limits. All cells are 8-byte unsigned integers in native order: a
-store is one instruction, so a reader never sees half a value. What nobody touches takes no memory.
+the peers, the bans, and the places of limits. All cells are 8-byte unsigned integers in native
+order: a store is one instruction, so a reader never sees half a value. What nobody touches takes no
+memory.
 
 The layout is described inside the segment, so that the master of a newer version can carry the
 counters of an older one over by name (see `carry_over`).
@@ -16,7 +17,7 @@ import os
 import zlib
 from typing import Final
 
-from edge.shared import buckets, counters, peers, scoreboard
+from edge.shared import bans, counters, peers, places, scoreboard
 from edge.shared.registry import Kind, Registry
 
 MAGIC: Final = int.from_bytes(b"edged-sm", "little")
@@ -46,7 +47,9 @@ class Segment:
         self.users = Registry(self.memory, self.cells, fd, start, USERS)
         start += _cells_of(USERS, rows)
         self.peers = Registry(self.memory, self.cells, fd, start, peers.KIND)
-        self._buckets = start + _cells_of(peers.KIND, rows)
+        start += _cells_of(peers.KIND, rows)
+        self.bans = Registry(self.memory, self.cells, fd, start, bans.KIND)
+        self._buckets = start + _cells_of(bans.KIND, rows)
 
     def __repr__(self) -> str:
         return f"<Segment generation={self.generation} rows={self.rows} fd={self.fd}>"
@@ -100,7 +103,7 @@ class Segment:
 
     def bucket_row(self, row: int) -> memoryview:
         """The cells of limits for one worker process; see `edge.shared.buckets`."""
-        return self._row(self._buckets, row, buckets.ROW_CELLS)
+        return self._row(self._buckets, row, places.ROW_CELLS)
 
     # Private
 
@@ -112,9 +115,9 @@ class Segment:
 
 def size_bytes(rows: int) -> int:
     """The size of a segment with that many rows, in whole pages."""
-    per_row = scoreboard.ROW_CELLS + counters.ROW_CELLS + buckets.ROW_CELLS
+    per_row = scoreboard.ROW_CELLS + counters.ROW_CELLS + places.ROW_CELLS
     cells = HEADER_CELLS + DESCRIPTION_BYTES // 8 + rows * per_row
-    cells += _cells_of(USERS, rows) + _cells_of(peers.KIND, rows)
+    cells += sum(_cells_of(kind, rows) for kind in (USERS, peers.KIND, bans.KIND))
     return -(-(cells * 8) // mmap.PAGESIZE) * mmap.PAGESIZE
 
 

@@ -52,6 +52,21 @@ class Settings:
     trusted_proxies: tuple[str, ...] = ()  # networks whose X-Forwarded-* are believed
     proxy_protocol: tuple[str, ...] = ()  # networks that must begin with a PROXY header
     underscore_headers: bool = False  # keep field names with "_" or "."
+    error_pages: tuple[tuple[str, str], ...] = ()  # status ("404", "5xx") and file, absolute
+    modes: tuple["Mode", ...] = ()  # what `edgectl` has put routes into
+    secret: str = ""  # of this edged: keys what clients must not be able to make up
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """Routes that do not serve as usual, by order of an operator."""
+
+    target: str  # a pattern, a host (all its routes), or "*"
+    kind: str  # maintenance, pause
+    allow: tuple[str, ...] = ()  # networks of the clients who notice nothing
+    message: str = ""  # what a maintenance page says
+    hold_s: float = 30.0  # how long a paused request waits
+    retry_after_s: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +129,8 @@ class Ejection:
     lasts_s: float = 10.0  # the first time; each further time twice as long, up to 5 minutes
     statuses: tuple[int, ...] = (502, 503, 504)  # answers of the peer that count as failures
     slow_s: float = 0.0  # an answer that begins later counts as one; 0 is never
+    rate: float = 0.0  # part of a peer's exchanges within 10 s that may fail; 0 is not looked at
+    outlier: float = 0.0  # so many times slower than the route's other peers; 0 is not looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +157,92 @@ class RateLimit:
     burst: int = 0  # at once; 0 is `requests`
     by: str = "client"  # or host, path, header:NAME, cookie:NAME
     fields: bool = False  # RateLimit-* on every answer, not just on refusals
+    ban_s: float = 0.0  # how long a client is banned that does not stop; 0 is never
+    ban_after: int = 100  # refusals within a minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """How many requests of one key may be under way."""
+
+    requests: int
+    by: str = "client"  # or host, path, header:NAME, cookie:NAME
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardAuth:
+    """A service that is asked whether a request may pass."""
+
+    upstream: str
+    path: str = "/"  # what is asked for
+    copy: tuple[str, ...] = ()  # fields of its answer that go on upstream, lower case
+    timeout_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jwt:
+    """A signed token that a request must carry."""
+
+    jwks: str  # the URL or the file of the keys
+    algorithms: tuple[str, ...] = ("RS256", "ES256", "EdDSA")
+    issuer: str = ""  # "" is not checked
+    audience: tuple[str, ...] = ()
+    cookie: str = ""  # where the token is; "" is the Authorization field
+    leeway_s: float = 30.0
+    claims: tuple[tuple[str, str], ...] = ()  # field for the peer, claim
+    forward: bool = True  # the peer gets the token, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cors:
+    """Which pages of other origins may read the answers (the Fetch standard's CORS protocol)."""
+
+    origins: tuple[str, ...]  # "*" is any
+    methods: tuple[str, ...] = ("GET", "HEAD", "POST")
+    headers: tuple[str, ...] = ()  # "*" is whatever is asked for
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age_s: int = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """Other peers that get some of the requests."""
+
+    upstreams: tuple[str, ...]
+    part: float = 0.0  # of the clients, always the same ones
+    header: str = ""  # a field that decides: "always" and "never"
+    cookie: str = ""  # a cookie that does
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """Another server that gets a copy of some requests; what it answers is dropped."""
+
+    upstream: str
+    part: float = 1.0
+    timeout_s: float = 10.0
+    at_once: int = 50  # copies under way per worker; past it there are none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sticky:
+    """A cookie that sends a client to the peer that it had."""
+
+    cookie: str = "edged_peer"
+    lasts_s: float = 0.0  # 0 is until the browser closes
+    secure: bool = False
+    same_site: str = "Lax"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """When a worker stops asking an upstream of which too much fails."""
+
+    failures: float = 0.5  # part of the exchanges of a window
+    least: int = 20  # exchanges of a window, below which nothing is said
+    window_s: float = 10.0
+    lasts_s: float = 5.0  # then one exchange finds out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +289,14 @@ class Route:
     limit: RateLimit | None = None
     access: Access | None = None
     basic_auth: BasicAuth | None = None
+    concurrent: Concurrency | None = None
+    forward_auth: ForwardAuth | None = None
+    jwt: Jwt | None = None
+    cors: Cors | None = None
+    canary: Canary | None = None
+    mirror: Mirror | None = None
+    sticky: Sticky | None = None
+    breaker: Breaker | None = None
     redirect: Redirect | None = None
     respond: Fixed | None = None
     request_headers: FieldRules | None = None
@@ -194,6 +305,11 @@ class Route:
     upstream_host: str = ""  # the Host that goes up; "" is the client's own
     body_bytes: int = -1  # -1 is the limit of the settings, 0 is none
     first_byte_s: float = 0.0  # 0 is the timeout of the settings
+    hedge_s: float = 0.0  # without an answer for that long a second peer is asked, too; 0: never
+    bandwidth: int = 0  # bytes per second that each client may get; 0 is no limit
+    error_pages: tuple[tuple[str, str], ...] = ()  # before those of the settings
+    intercept: bool = False  # error pages take the place of a peer's own error answers, too
+    security_headers: bool = False
 
 
 def encode(value: Route | Settings) -> str:
@@ -207,7 +323,8 @@ def decode_route(text: str) -> Route:
     for name, kind in _ROUTE_PARTS.items():
         if name in raw:
             raw[name] = _decode_part(kind, raw[name])
-    raw["upstreams"] = tuple(raw.get("upstreams", ()))
+    for name in ("upstreams", "error_pages"):
+        raw[name] = _frozen(raw.get(name, []))
     return Route(**raw)
 
 
@@ -220,6 +337,11 @@ def decode_settings(text: str) -> Settings:
         trusted_proxies=tuple(raw.get("trusted_proxies", ())),
         proxy_protocol=tuple(raw.get("proxy_protocol", ())),
         underscore_headers=bool(raw.get("underscore_headers", False)),
+        error_pages=tuple((status, path) for status, path in raw.get("error_pages", ())),
+        modes=tuple(
+            Mode(**mode | {"allow": tuple(mode["allow"])}) for mode in raw.get("modes", ())
+        ),
+        secret=raw.get("secret", ""),
     )
 
 
@@ -238,6 +360,14 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "limit": RateLimit,
     "access": Access,
     "basic_auth": BasicAuth,
+    "concurrent": Concurrency,
+    "forward_auth": ForwardAuth,
+    "jwt": Jwt,
+    "cors": Cors,
+    "canary": Canary,
+    "mirror": Mirror,
+    "sticky": Sticky,
+    "breaker": Breaker,
 }
 
 

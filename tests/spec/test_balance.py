@@ -1,5 +1,6 @@
 """Peers: who is asked, who is left alone, and who has room. Two workers, real origins."""
 
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -97,14 +98,21 @@ def test_the_least_busy_peer_is_asked(
     for origin, event, name in zip(origins, go_on, "abc", strict=False):
         origin.reply = [event, named(name)]
     edged = balanced(3, 'balance = "least_conn"')
-    waiting = [one_more(edged, origins) for _ in range(6)]
-    assert [len(origin.requests) for origin in origins] == [2, 2, 2, 0]
-    go_on[2].set()
-    assert ask(edged, 30) == {"c": 30}
-    for event in go_on:
-        event.set()
-    for client in waiting:
-        client.close()
+    with contextlib.ExitStack() as waiting:
+        for _ in range(6):
+            waiting.enter_context(one_more(edged, origins))
+        assert [len(origin.requests) for origin in origins] == [2, 2, 2, 0]
+        go_on[2].set()
+        eventually(lambda: under_way(edged, origins[2]) == 0)
+        assert ask(edged, 30) == {"c": 30}
+        for event in go_on:
+            event.set()
+
+
+def under_way(edged: Edged, origin: ScriptedOrigin) -> int:
+    """How many exchanges that peer has, in all workers."""
+    peers = {peer["peer"]: peer for peer in edged.ctl_json("peers")["peers"]}
+    return int(peers[origin.address]["under_way"])
 
 
 def one_more(edged: Edged, origins: list[ScriptedOrigin]) -> Client:

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.shared.buckets import IN_USE, PLACES, PROBES, ROW_CELLS, Bucket
+from edge.shared.buckets import Bucket
+from edge.shared.places import IN_USE, PLACES, PROBES, ROW_CELLS
 
 
 class Clock:
