@@ -22,11 +22,13 @@ from control import status
 from control.admin.api import Api
 from control.admin.commands import Commands
 from control.admin.server import PeerCheck, Server
+from control.bans import BanDesk
 from control.channel import Channel
 from control.events import Events
 from control.explain import Explainer
 from control.health import HealthChecks
 from control.metrics import EdgeCollector, application
+from control.modes import ModeDesk
 from control.peers import PeerDesk
 from control.publish import Publisher, owner_of
 from control.refusal import Refused
@@ -66,14 +68,17 @@ class Control:
         reloader = Reloader(spec, channel, state, publisher, self.events)
         checks = HealthChecks(segment, self.events)
         publisher.announcing = checks.follow
+        modes = ModeDesk(publisher, state, self.events)
+        reloader.completed = modes.completed
         self.sources = status.Sources(
             segment=segment, channel=channel, state=state, publisher=publisher,
             reloader=reloader, events=self.events, peers=PeerDesk(segment, checks, self.events),
+            bans=BanDesk(segment, state, self.events), modes=modes,
         )  # fmt: skip
         self.upgrader = Upgrader(channel, publisher)
         explainer = Explainer(spec.worker.table_path)
         self.api = Api(Commands(self.sources, self.upgrader, explainer))
-        self._taken_up = False
+        self._taken_up = self._restored = False
         self._stopping = Event()
         self._facts: dict[str, Any] = {}
         self._facts_until = 0.0
@@ -88,6 +93,10 @@ class Control:
         self.sources.channel.start()
         self.events.start()
         self._take_up()
+        try:
+            self._mind_bans()
+        except Refused as refusal:
+            log.error("bans are not taken up yet: %s", refusal.message)
         admin = Server(self.setup.admin_fd, self.api, PeerCheck(self._socket_path()))
         admin.start()
         if self.setup.metrics_fd >= 0:
@@ -141,6 +150,13 @@ class Control:
         except Refused as refusal:
             log.error("cannot publish yet: %s", refusal.message)
 
+    def _mind_bans(self) -> None:
+        """Take up those of before, then keep those that there are. Raises `Refused`."""
+        if not self._restored:
+            self.sources.bans.restore()
+            self._restored = True
+        self.sources.bans.keep()
+
     def _mend_on(self) -> None:
         """Try again what a locked, full or broken database did not let us do."""
         state, publisher = self.sources.state, self.sources.publisher
@@ -153,6 +169,7 @@ class Control:
                 if state.problem is not None:
                     state.change(lambda database: None)
                 self.sources.reloader.write_down()
+                self._mind_bans()
                 if publisher.problem is not None:
                     with publisher.lock:
                         publisher.open()

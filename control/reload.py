@@ -10,6 +10,7 @@ Whatever fails on the way is undone, and the running edge has not noticed.
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,7 @@ from control.hookcheck import HookInfo, HookReport
 from control.publish import Changes, Publisher, entries
 from control.refusal import Refused
 from control.state import Applied, State
+from edge.table.model import Settings
 from supervisor.spec import Spec
 
 log = logging.getLogger("control.reload")
@@ -57,6 +59,7 @@ class Reloader:
         self.applied: Applied | None = None
         self.problem: Refused | None = None  # why the configuration in force is not fully so
         self.aligned = Event()  # `align` was tried: what the hooks are is known, or why not
+        self.completed: Callable[[Settings], Settings] = lambda settings: settings
         self._unwritten = False  # `applied` is not in the state database yet
         self._channel = channel
         self._state = state
@@ -154,6 +157,9 @@ class Reloader:
 
     # Private
 
+    def _entries(self, loaded: Loaded) -> dict[str, str]:
+        return entries(loaded.routes, self.completed(loaded.settings))
+
     def _plan(self, loaded: Loaded, *, roll: bool) -> _Plan:
         if loaded.problems:
             problems = [asdict(problem) for problem in loaded.problems]
@@ -171,7 +177,7 @@ class Reloader:
         return _Plan(
             loaded=loaded,
             hooks=hooks,
-            changes=self._publisher.changes(entries(loaded.routes, loaded.settings)),
+            changes=self._publisher.changes(self._entries(loaded)),
             roll=forced,
             rolls=forced or _rolls(self.spec, loaded.spec),
         )
@@ -253,7 +259,7 @@ class Reloader:
 
     def _take_over(self, loaded: Loaded, earlier: Applied | None) -> None:
         """Publish a configuration; serving does not wait for the state database."""
-        changes = self._publisher.changes(entries(loaded.routes, loaded.settings))
+        changes = self._publisher.changes(self._entries(loaded))
         if changes:
             self._publisher.prepare(changes)
             self._publisher.commit()

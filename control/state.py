@@ -41,6 +41,11 @@ def _applied_and_events(database: Database) -> None:
     database["event"].create({"id": int, "value": str}, pk="id")
 
 
+@migrations(name="002_kept")  # type: ignore[untyped-decorator]
+def _kept(database: Database) -> None:
+    database["kept"].create({"name": str, "value": str}, pk="name")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """A configuration that is, or is about to be, in force."""
@@ -130,6 +135,24 @@ class State:
                 "SELECT value FROM event WHERE id > ? ORDER BY id DESC LIMIT ?", (after, limit)
             ).fetchall()
             return [json.loads(row[0]) for row in reversed(rows)]
+
+        return self.change(read)
+
+    def keep(self, name: str, value: object) -> None:
+        """Keep a value, as JSON, instead of the one of that name."""
+
+        def write(database: Database) -> None:
+            row = {"name": name, "value": json.dumps(value)}
+            database["kept"].insert(row, replace=True)
+
+        self.change(write)
+
+    def kept(self, name: str) -> Any:  # noqa: ANN401  what was kept
+        """The value of that name, or None."""
+
+        def read(database: Database) -> object:
+            row = database.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+            return None if row is None else json.loads(row[0])
 
         return self.change(read)
 

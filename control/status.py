@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from control import metrics
+from control.bans import BanDesk
 from control.channel import Channel
 from control.events import Events
+from control.modes import ModeDesk
 from control.peers import PeerDesk
 from control.publish import Publisher
 from control.refusal import Refused
@@ -48,6 +50,8 @@ class Sources:
     reloader: Reloader
     events: Events
     peers: PeerDesk
+    bans: BanDesk
+    modes: ModeDesk
 
 
 def status(sources: Sources) -> dict[str, Any]:
@@ -68,6 +72,8 @@ def status(sources: Sources) -> dict[str, Any]:
         "http": list(spec.http),
         "metrics": spec.metrics,
         "workers": listed,
+        "modes": sources.modes.listed(),
+        "bans": len(sources.bans.listed()),
         "problems": [*silent, *_problems(sources, listed)],
         "totals": _totals(sources.segment),
     }

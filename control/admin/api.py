@@ -33,6 +33,8 @@ class Api:
             "/v1/events": commands.events,
             "/v1/hooks": commands.hooks,
             "/v1/peers": commands.peers,
+            "/v1/bans": commands.bans,
+            "/v1/modes": commands.modes,
         }
         self._ordered: dict[str, Callable[[Document], Document]] = {
             "/v1/reload": commands.reload,
@@ -42,6 +44,12 @@ class Api:
             "/v1/logs/reopen": commands.reopen_logs,
             "/v1/peers/drain": commands.drain_peer,
             "/v1/peers/resume": commands.resume_peer,
+            "/v1/bans/add": commands.ban,
+            "/v1/bans/lift": commands.lift_ban,
+            "/v1/maintenance/on": commands.enter_maintenance,
+            "/v1/maintenance/off": commands.leave_maintenance,
+            "/v1/pause": commands.pause,
+            "/v1/resume": commands.resume,
         }
         self._follow = commands.follow
 

@@ -12,12 +12,15 @@ from control.refusal import Refused
 from control.status import Sources
 from control.upgrade import Upgrader
 from edge.shared.segment import Segment
-from edge.table.model import decode_route
+from edge.table.model import Mode, decode_route
 
 FOLLOW_IDLE_S: Final = 10.0
 QUICK_S: Final = 10.0
 DRAIN_WAIT_S: Final = 30.0
 LONGEST_DRAIN_S: Final = 3600.0
+BAN_S: Final = 3600.0
+HOLD_S: Final = 30.0
+RETRY_AFTER_S: Final = 60.0
 
 Query = dict[str, list[str]]
 Document = dict[str, Any]
@@ -124,7 +127,52 @@ class Commands:
         """The peers of the published routes."""
         return {"peers": self._sources.peers.listed(self._sources.publisher.published)}
 
+    def bans(self, query: Query) -> Document:
+        """Addresses and networks that are refused for a while."""
+        return {"bans": self._sources.bans.listed()}
+
+    def modes(self, query: Query) -> Document:
+        """Targets in maintenance, or paused."""
+        return {"modes": self._sources.modes.listed()}
+
     # Orders
+
+    def ban(self, body: Document) -> Document:
+        """Refuse `network` for `for_s` seconds."""
+        return self._sources.bans.ban(_text(body, "network"), _seconds(body, "for_s", BAN_S))
+
+    def lift_ban(self, body: Document) -> Document:
+        """End the ban of `network`."""
+        return self._sources.bans.lift(_text(body, "network"))
+
+    def enter_maintenance(self, body: Document) -> Document:
+        """`target` answers 503 with a page, but for clients in `allow`."""
+        mode = Mode(
+            target=_text(body, "target"),
+            kind="maintenance",
+            allow=_texts(body, "allow"),
+            message=_text(body, "message"),
+            retry_after_s=int(_seconds(body, "retry_after_s", RETRY_AFTER_S)),
+        )
+        return self._sources.modes.enter(mode)
+
+    def leave_maintenance(self, body: Document) -> Document:
+        """`target` serves again."""
+        return self._sources.modes.leave(_text(body, "target"), "maintenance")
+
+    def pause(self, body: Document) -> Document:
+        """Hold the requests of `target`, each for at most `hold_s`, but for clients in `allow`."""
+        mode = Mode(
+            target=_text(body, "target"),
+            kind="pause",
+            allow=_texts(body, "allow"),
+            hold_s=_seconds(body, "hold_s", HOLD_S),
+        )
+        return self._sources.modes.enter(mode)
+
+    def resume(self, body: Document) -> Document:
+        """Let the held requests of `target` go on."""
+        return self._sources.modes.leave(_text(body, "target"), "pause")
 
     def drain_peer(self, body: Document) -> Document:
         """Take a peer out, and wait at most `wait_s` until it has nothing under way."""
@@ -186,6 +234,27 @@ def _flag(body: Document, name: str) -> bool:
     if not isinstance(value, bool):
         raise Refused("bad-request", f"'{name}' is true or false.")
     return value
+
+
+def _text(body: Document, name: str) -> str:
+    value = body.get(name, "")
+    if not isinstance(value, str):
+        raise Refused("bad-request", f"'{name}' is a text.")
+    return value
+
+
+def _texts(body: Document, name: str) -> tuple[str, ...]:
+    value = body.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise Refused("bad-request", f"'{name}' is a list of texts.")
+    return tuple(value)
+
+
+def _seconds(body: Document, name: str, default: float) -> float:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refused("bad-request", f"'{name}' is a number of seconds.")
+    return float(value)
 
 
 def _compact(route: Document) -> Document:

@@ -5,14 +5,15 @@ import json
 import os
 import select
 import sys
-from collections.abc import Callable
 from typing import Any, Final
 
 import click
 from click.shell_completion import get_completion_class
 
 from control.cli import show
-from control.cli.client import Client, Document, Failure, strange
+from control.cli.client import Failure
+from control.cli.context import Context
+from control.cli.traffic import VERBS
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -32,25 +33,6 @@ Examples:
 Exit codes:
   0 done   1 refused   2 usage   3 edged is not running   4 no permission
 """
-
-
-class Context:
-    """What every verb needs: where to ask, and how to answer."""
-
-    def __init__(self, path: str, *, as_json: bool) -> None:
-        self.client = Client(path)
-        self.as_json = as_json
-
-    def __repr__(self) -> str:
-        return f"<Context {self.client!r}>"
-
-    def say(self, document: Document, text: Callable[[Document], str]) -> None:
-        """The document, for a program or for a person."""
-        try:
-            shown = json.dumps(document) if self.as_json else text(document)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise strange(document) from None
-        click.echo(shown)
 
 
 def main() -> int:
@@ -177,17 +159,6 @@ def hooks(context: Context) -> None:
     context.say(context.client.get("/v1/hooks"), show.hooks)
 
 
-@edgectl.command(short_help="The peers: who is up, and who has how much to do.")
-@click.pass_obj
-def peers(context: Context) -> None:
-    """The peers of all routes: who is up, drained or left alone, and who has how much to do.
-
-    \b
-    Example: edgectl peers
-    """
-    context.say(context.client.get("/v1/peers"), show.peers)
-
-
 @edgectl.command(short_help="What happened, and with -f what happens.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with each as it happens.")
 @click.option("--limit", default=100, help="At most so many old ones.", show_default=True)
@@ -283,44 +254,6 @@ def upgrade(context: Context, executable: str) -> None:
 
 
 @edgectl.group()
-def peer() -> None:
-    """Take one peer out for a while, and bring it back.
-
-    \b
-    Example: edgectl peer drain 127.0.0.1:9001
-    """
-
-
-@peer.command()
-@click.argument("address")
-@click.option("--wait", "wait_s", default=30.0, help="Seconds for what it has.", show_default=True)
-@click.pass_obj
-def drain(context: Context, address: str, wait_s: float) -> None:
-    """Give a peer no more requests; returns when it has answered those that it had.
-
-    It stays so through reloads and restarts of workers, until it is resumed or edged is restarted.
-
-    \b
-    Example: edgectl peer drain 127.0.0.1:9001
-    """
-    document = context.client.post("/v1/peers/drain", timeout_s=None, peer=address, wait_s=wait_s)
-    context.say(document, lambda _: show.printable(f"{address} is drained"))
-
-
-@peer.command()
-@click.argument("address")
-@click.pass_obj
-def resume(context: Context, address: str) -> None:
-    """Give a drained peer requests again.
-
-    \b
-    Example: edgectl peer resume 127.0.0.1:9001
-    """
-    document = context.client.post("/v1/peers/resume", peer=address)
-    context.say(document, lambda _: show.printable(f"{address} gets requests again"))
-
-
-@edgectl.group()
 def logs() -> None:
     """The access log."""
 
@@ -348,6 +281,10 @@ def completion(shell: str) -> None:
     if kind is None:
         raise click.UsageError(f"no completion for {shell}")
     click.echo(kind(edgectl, {}, COMMAND, "_EDGECTL_COMPLETE").source())
+
+
+for _verb in VERBS:
+    edgectl.add_command(_verb)
 
 
 # Private

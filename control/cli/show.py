@@ -46,6 +46,10 @@ def status(document: Document) -> str:
     if document["metrics"]:
         parts.insert(3, f"metrics     http://{document['metrics']}/metrics")
     text = printable("\n".join(parts)) + "\n\n" + workers(document["workers"]) + "\n"
+    for mode in document.get("modes", ()):
+        text += "\n" + click.style(f"{mode['target']} is in {mode['kind']}", fg="yellow") + "\n"
+    if document.get("bans"):
+        text += f"\n{_count(document['bans'], 'ban')}: see 'edgectl bans'\n"
     problems = document["problems"]
     if not problems:
         return text + "\n" + click.style("no problems", fg="green")
@@ -111,10 +115,7 @@ def reloaded(document: Document) -> str:
         f"reloaded; routes: {_changes(document['routes'])}; {rolled}; generation"
         f" {document['generation']}, {document['milliseconds']} ms"
     )
-    if late := document["unacked"]:
-        slots = ", ".join(map(str, late))
-        text += f"\nnot taken up yet by the workers of slots {slots}: see 'edgectl status'"
-    return text
+    return text + _behind(document["unacked"])
 
 
 def checked(document: Document) -> str:
@@ -164,6 +165,28 @@ def peers(document: Document) -> str:
     return table(heads, rows) if rows else "no peers"
 
 
+def bans(document: Document) -> str:
+    """`edgectl bans`."""
+    rows = [(each["network"], duration(each["left_s"])) for each in document["bans"]]
+    return table(("network", "for"), rows) if rows else "nobody is banned"
+
+
+def modes(document: Document) -> str:
+    """`edgectl modes`."""
+    rows = [
+        (each["target"], each["kind"], " ".join(each["allow"]), each["message"])
+        for each in document["modes"]
+    ]
+    heads = ("target", "mode", "but for", "message")
+    return table(heads, rows) if rows else "all routes serve as usual"
+
+
+def entered(document: Document, what: str) -> str:
+    """`edgectl maintenance` and `edgectl pause`."""
+    text = printable(f"{document['target']} {what}")
+    return text + _behind(document["unacked"])
+
+
 def event(entry: Document) -> str:
     """One line of `edgectl events`, with its detail below."""
     text = f"{_when(entry['time'])}  {entry['event']:<15} {entry['text']}"
@@ -196,6 +219,13 @@ def duration(seconds: float | None) -> str:
 
 
 # Private
+
+
+def _behind(slots: list[int]) -> str:
+    if not slots:
+        return ""
+    named = ", ".join(map(str, slots))
+    return f"\nnot taken up yet by the workers of slots {named}: see 'edgectl status'"
 
 
 def _reason(peer: Document) -> str:

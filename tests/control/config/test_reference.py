@@ -44,8 +44,8 @@ def test_every_default_can_be_written_and_changes_nothing() -> None:
         lines.append(f"[{group.name}]")
         for setting in group.settings:
             if setting.default is not None:
-                many = setting.shape is Shape.MANY
-                shown = "[]" if many else setting.kind.show(setting.default)
+                empty = {Shape.MANY: "[]", Shape.PAGES: "{}"}.get(setting.shape)
+                shown = empty or setting.kind.show(setting.default)
                 lines.append(f"{setting.key} = {shown}")
     written = loads("\n".join(lines), "/edged.toml", FakeMachine())
     left_out = loads("", "/edged.toml", FakeMachine())
