@@ -98,7 +98,9 @@ def test_a_head_request_gets_the_head_of_a_page(failing: Edged) -> None:
     assert answer.get("Content-Length") == str(len("<h1>sorry 502</h1>"))
 
 
-@pytest.mark.parametrize("accept", ["text/html;q=" + "1" * 9000, ",".join(["a/b"] * 3000), ";;;,,,"])
+@pytest.mark.parametrize(
+    "accept", ["text/html;q=" + "1" * 9000, ",".join(["a/b"] * 3000), ";;;,,,"]
+)
 def test_a_hostile_accept_gets_its_error_all_the_same(failing: Edged, accept: str) -> None:
     answer = fetch(failing.address, host="down.test", fields=f"Accept: {accept}\r\n")
     assert answer.status == 502

@@ -1,5 +1,8 @@
 """Who may ask, and how often: counted over two workers."""
 
+import contextlib
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -8,7 +11,7 @@ import pytest
 from tests.support.client import Answer, Client, fetch
 from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
-from tests.support.origin import ScriptedOrigin
+from tests.support.origin import End, ScriptedOrigin
 
 ROUTES = """
 [[route]]
@@ -179,3 +182,92 @@ class Logins(Hook):
     )
     for user in ("ada", "bob"):
         assert statuses(each, "a.test", 12, f"X-User: {user}\r\n") == {200: 3, 429: 9}
+
+
+# What goes on at the same time
+
+AT_ONCE = """
+[route.concurrent]
+requests = 2
+by = "header:X-User"
+"""
+
+
+def test_so_many_at_once_over_all_workers_and_a_dead_worker_holds_none(
+    edged: Callable[..., Edged], origin: ScriptedOrigin
+) -> None:
+    go_on = threading.Event()
+    origin.reply = [go_on, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
+    each = edged(route("a.test", origin.address) + AT_ONCE, workers=2)
+    ada = "X-User: ada\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            client = stack.enter_context(Client(each.address))
+            before = len(origin.requests)
+            client.send(f"GET / HTTP/1.1\r\nHost: a.test\r\n{ada}\r\n".encode())
+            eventually(lambda: len(origin.requests) > before)
+        refused = fetch(each.address, host="a.test", fields=ada)
+        assert (refused.status, refused.get("X-Edge-Error")) == (429, "concurrency-limited")
+        assert refused.get("Retry-After") == "1"
+        assert statuses(each, "a.test", 6, ada) == {429: 6}
+        for worker in each.workers():
+            each.end(worker)
+    eventually(each.is_ready)
+    go_on.set()
+    eventually(lambda: statuses(each, "a.test", 6, ada) == {200: 6})
+
+
+def test_an_upgraded_connection_counts_as_long_as_it_lasts(
+    edged: Callable[..., Edged], origin: ScriptedOrigin
+) -> None:
+    origin.reply = [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", End.HANG
+    ]  # fmt: skip
+    each = edged(route("a.test", origin.address) + AT_ONCE.replace("2", "1"), workers=2)
+    upgrade = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: x\r\nConnection: upgrade\r\n"
+    with Client(each.address) as client:
+        client.send(upgrade + b"X-User: ada\r\n\r\n")
+        assert client.read_answer(until_status=101).status == 101
+        origin.reply = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+        assert statuses(each, "a.test", 6, "X-User: ada\r\n") == {429: 6}
+        assert statuses(each, "a.test", 6, "X-User: bob\r\n") == {200: 6}
+    eventually(lambda: statuses(each, "a.test", 1, "X-User: ada\r\n") == {200: 1})
+
+
+# How fast
+
+
+@pytest.mark.parametrize("kind", ["file", "peer", "hook"])
+def test_a_client_gets_no_more_bytes_than_it_may(
+    edged: Callable[..., Edged], origin: ScriptedOrigin, kind: str
+) -> None:
+    """400 KiB at 200 KiB/s, of which the first 200 come at once: about a second for the rest."""
+    data = bytes(range(256)) * 1600
+    origin.reply = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(data), data)
+    target = 'root = "files"' if kind == "file" else f'upstreams = ["{origin.address}"]'
+    each = edged(
+        f'[[route]]\nmatch = "a.test"\n{target}\nbandwidth = "200KiB"\n'
+        '[[route]]\nmatch = "b.test"\nrespond = "other"\n',
+        server='hooks = ["hooks.py"]' if kind == "hook" else "",
+        files={"files/big.txt": data.decode("latin-1"), "hooks.py": PASSING},
+        workers=2,
+    )
+    started = time.monotonic()
+    with Client(each.address) as client:
+        client.send(b"GET /big.txt HTTP/1.1\r\nHost: a.test\r\n\r\n")
+        client.read_until(b"\r\n\r\n")
+        assert fetch(each.address, host="b.test").body == b"other"  # held up by nothing
+    first = time.monotonic() - started
+    body = fetch(each.address, "/big.txt", host="a.test").body
+    lasted = time.monotonic() - started - first
+    assert len(body) >= len(data)
+    assert lasted > 0.9
+
+
+PASSING = """
+from edge import Hook
+
+class Through(Hook):
+    def response_body_filter(self, exchange, data, end):
+        return data
+"""

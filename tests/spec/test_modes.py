@@ -50,7 +50,9 @@ def test_some_clients_notice_nothing(served: Edged) -> None:
 
     def ask(client: str) -> int:
         with Client(served.address, source="127.0.0.2") as proxy:
-            proxy.send(f"GET / HTTP/1.1\r\nHost: b.test\r\nX-Forwarded-For: {client}\r\n\r\n".encode())
+            proxy.send(
+                f"GET / HTTP/1.1\r\nHost: b.test\r\nX-Forwarded-For: {client}\r\n\r\n".encode()
+            )
             return proxy.read_answer().status
 
     assert (ask("198.51.100.9"), ask("203.0.113.9")) == (200, 503)
