@@ -11,7 +11,7 @@ import os
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import gevent
@@ -277,6 +277,22 @@ class Connection:
                 continue
             except OSError as error:
                 raise Gone(error.strerror) from None
+
+
+def first_readable(connections: Sequence[Connection]) -> Connection:
+    """Wait until one of several has something to read. Raises `Expired` for any of them."""
+    current = getcurrent()
+    for each in connections:
+        if each.closed:
+            return each
+        each.watch()
+        each._reader = current
+    try:
+        connections[0]._hub_switch()
+        return next(each for each in connections if each._reader is None)
+    finally:
+        for each in connections:
+            each._reader = None
 
 
 def dial(address: str, timeout_s: float, registry: set[Connection]) -> Connection:

@@ -12,6 +12,7 @@ from edge.connection import READ_BYTES, Connection, Expired, Gone, monotonic
 from edge.errors import EdgeError, Reason, Retry
 from edge.exchange import Exchange
 from edge.headers import Headers
+from edge.hedge import SAFE, Hedge
 from edge.http1.framing import decoder_for
 from edge.http1.parse import parse_response
 from edge.message import CHUNKED, Peer, Response
@@ -78,6 +79,7 @@ class Forward:
                     raise
                 if self._blames and exchange.peer is not None:
                     exchange.tried = (*exchange.tried, exchange.peer)
+                exchange.first_byte = 0.0
                 self._engine.cells[counters.RETRIES] += 1
 
     # One attempt
@@ -105,23 +107,43 @@ class Forward:
         upstream, reused = self._connect(peer)
         exchange.reused = reused
         session.upstream = upstream
+        hedge: Hedge | None = None
         kept = False
         try:
             if session.gone:
                 raise EdgeError(Reason.CLIENT_GONE, "closed before the request was sent")
             self._send(upstream)
+            if self._is_hedged():
+                hedge = Hedge(self._engine, exchange)
+                delay_s = exchange.route.hedge_s if exchange.route is not None else 0.0
+                upstream = hedge.await_answer(upstream, delay_s, self._answer_s())
+                session.upstream = upstream
             kept = self._receive(upstream)
         except EdgeError as error:
             self._tell_hooks(error, reused)
             raise
         finally:
             session.upstream = None
+            if hedge is not None:
+                hedge.end()
             if self._upload is not None and not self._upload.done:
                 self._upload.stop()
             if kept:
-                self._engine.pool.put(peer.address, upstream)
+                # A hedge may have found another peer.
+                self._engine.pool.put((exchange.peer or peer).address, upstream)
             else:
                 upstream.close()
+
+    def _is_hedged(self) -> bool:
+        exchange = self._exchange
+        request, route = exchange.request, exchange.route
+        return (
+            route is not None
+            and route.hedge_s > 0
+            and request.method in SAFE
+            and not request.length
+            and not request.upgrade
+        )
 
     def _choose(self) -> Peer:
         exchange = self._exchange

@@ -19,14 +19,47 @@ LONGEST_EJECTION_S: Final = 300.0
 STEADY_S: Final = 60.0
 """A peer that has not failed for that long after an ejection starts again at the shortest one."""
 
+WINDOW_S: Final = 10.0
+"""Over which a share of failures is taken."""
+
+NEWEST: Final = 0.05
+"""How much the newest exchange counts in a mean."""
+
 _UNDER_WAY, _EJECTED, _EXCHANGES, _FAILURES = Own
+
+
+class Record:
+    """What this worker has seen of a peer lately, for those who look at more than a row of
+    failures."""
+
+    __slots__ = ("_since", "failed", "mean_s", "seen", "total")
+
+    def __init__(self) -> None:
+        self.total = self.failed = 0  # exchanges of the window
+        self.seen = 0  # of all
+        self.mean_s = 0.0  # until the first byte; newer ones count more
+        self._since = 0.0
+
+    def __repr__(self) -> str:
+        return f"<Record {self.failed} of {self.total} failed, {self.mean_s * 1000:.1f} ms>"
+
+    def note(self, now: float, *, failed: bool, first_byte_s: float = 0.0) -> None:
+        """Count an exchange; `first_byte_s` is 0 for one without an answer."""
+        if now - self._since > WINDOW_S:
+            self._since, self.total, self.failed = now, 0, 0
+        self.total += 1
+        self.failed += failed
+        if first_byte_s:
+            part = max(NEWEST, 1 / (self.seen + 1))
+            self.mean_s += (first_byte_s - self.mean_s) * part
+            self.seen += 1
 
 
 class PeerState:
     """One peer."""
 
     __slots__ = ("_changed", "_ejections", "_others", "_shared", "_since", "address", "failures",
-                 "index", "own", "proven", "up_since", "usable")  # fmt: skip
+                 "index", "own", "proven", "record", "up_since", "usable")  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +75,7 @@ class PeerState:
         self.usable = True
         self.proven = True  # no probe after an ejection is due
         self.failures = 0  # in a row
+        self.record = Record()
         self.up_since = 0.0  # seconds; 0 when it never was down
         self._shared = shared
         self._changed = changed
@@ -77,6 +111,11 @@ class PeerState:
         self.own[_FAILURES] += 1
         if self.proven and self.failures < limit:
             return False
+        self.eject(shortest_s, now)
+        return True
+
+    def eject(self, shortest_s: float, now: float) -> None:
+        """Leave it alone for a while: longer each time, unless it was well for long."""
         if now - self._since > STEADY_S + LONGEST_EJECTION_S:
             self._ejections = 0
         lasts_s = min(shortest_s * 2**self._ejections, LONGEST_EJECTION_S)
@@ -86,8 +125,8 @@ class PeerState:
         self.own[_EJECTED] = int((now + lasts_s * random.uniform(0.9, 1.1)) * 1000)
         self.failures = 0
         self.usable = self.proven = False
+        self.record = Record()
         self._changed()
-        return True
 
     def refresh(self, others: Sequence[memoryview], now: float) -> bool:
         """Take in what is in shared memory; whether it became usable, or ceased to be."""

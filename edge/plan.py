@@ -16,7 +16,7 @@ from edge.connection import monotonic
 from edge.errors import EdgeError, Reason
 from edge.hooks import Chain
 from edge.message import Peer
-from edge.peers import Peers
+from edge.peers import Peers, PeerState
 from edge.shared.peers import Own
 from edge.table.model import Balancing, Route
 
@@ -70,6 +70,22 @@ class Plan:
                 has_room = not self.balancing.max_connections or self._has_room(each)
                 return each.peer if has_room else None
         return None
+
+    def another(self, peer: Peer | None) -> Peer | None:
+        """A usable peer with room besides that one: the least busy."""
+        found = [
+            each for each in self.usable()
+            if each.peer != peer and each.state.usable and each.state.proven
+            and (not self.balancing.max_connections or self._has_room(each))
+        ]  # fmt: skip
+        if not found:
+            return None
+        return min(found, key=lambda member: member.state.under_way / member.weight).peer
+
+    @property
+    def states(self) -> list[PeerState]:
+        """What is known of each, in the order of the configuration."""
+        return [member.state for member in self._members]
 
     @property
     def peers(self) -> tuple[Peer, ...]:

@@ -7,9 +7,16 @@ from edge.errors import EdgeError, Reason, Side
 from edge.exchange import Exchange
 from edge.hooks import Hook
 from edge.message import Peer
+from edge.peers import PeerState
 from edge.table.model import Ejection, Route
 
 _DEFAULT: Final = Ejection()
+
+LEAST: Final = 20
+"""Exchanges with a peer, below which nothing is said of its share of failures or its mean."""
+
+NOTICED_S: Final = 0.005
+"""A mean below it is never too slow, however quick the others are."""
 
 
 class Balance(Hook):
@@ -51,15 +58,44 @@ class Eject(Hook):
             return
         route = exchange.route
         rules = (route.ejection if route is not None else None) or _DEFAULT
-        late = rules.slow_s and exchange.first_byte - exchange.sent_upstream > rules.slow_s
+        first_byte_s = exchange.first_byte - exchange.sent_upstream
+        late = rules.slow_s and first_byte_s > rules.slow_s
         if late or response.status in rules.statuses:
             _fail(exchange)
-        else:
-            peer.state.succeed()
+            return
+        peer.state.succeed()
+        if rules.rate or rules.outlier:
+            now = monotonic()
+            peer.state.record.note(now, failed=False, first_byte_s=first_byte_s)
+            if (
+                rules.outlier
+                and exchange.plan is not None
+                and _is_slow(peer.state, exchange.plan.states, rules.outlier)
+            ):
+                peer.state.eject(rules.lasts_s, now)
 
 
 def _fail(exchange: Exchange) -> None:
     peer, route = exchange.peer, exchange.route
-    if peer is not None and peer.state is not None and route is not None:
-        rules = route.ejection or _DEFAULT
-        peer.state.fail(rules.failures, rules.lasts_s, monotonic())
+    if peer is None or peer.state is None or route is None:
+        return
+    rules, now = route.ejection or _DEFAULT, monotonic()
+    state = peer.state
+    if state.fail(rules.failures, rules.lasts_s, now) or not rules.rate:
+        return
+    record = state.record
+    record.note(now, failed=True)
+    if record.total >= LEAST and record.failed >= rules.rate * record.total:
+        state.eject(rules.lasts_s, now)
+
+
+def _is_slow(state: PeerState, states: list[PeerState], times: float) -> bool:
+    """Whether a peer is so many times slower than the median of the others that are known."""
+    others = sorted(
+        each.record.mean_s for each in states
+        if each is not state and each.usable and each.record.seen >= LEAST
+    )  # fmt: skip
+    if not others or state.record.seen < LEAST:
+        return False
+    usual_s = others[len(others) // 2]
+    return state.record.mean_s > max(times * usual_s, NOTICED_S)

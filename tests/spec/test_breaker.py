@@ -1,6 +1,6 @@
 """The circuit breaker: what fails too often is not asked for a while."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -15,9 +15,9 @@ RULES = '[route.breaker]\nfailures = "50%"\nleast = 6\nwindow = "1m"\nlasts = "4
 
 
 @pytest.fixture
-def broken(edged: Callable[..., Edged], origin: ScriptedOrigin) -> Iterator[Edged]:
+def broken(edged: Callable[..., Edged], origin: ScriptedOrigin) -> Edged:
     origin.reply = BAD
-    yield edged(route("a.test", origin.address) + RULES, workers=1)
+    return edged(route("a.test", origin.address) + RULES, workers=1)
 
 
 def ask(edged: Edged) -> Answer:
