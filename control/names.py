@@ -53,11 +53,16 @@ class _Watched:
 class Names:
     """All names that are asked for, and the last answer for each."""
 
-    def __init__(self, events: Events) -> None:
+    def __init__(
+        self,
+        events: Events,
+        lookup_at: Callable[[tuple[str, ...]], Callable[[str], Answer]] = Lookup,
+    ) -> None:
         self.changed: Callable[[frozenset[str]], None] = lambda names: None  # raises `Refused`
-        self._events = events
+        self.events = events
+        self._lookup_at = lookup_at
         self._nameservers: tuple[str, ...] = ()
-        self._lookup: Callable[[str], Answer] = Lookup()
+        self._lookup = lookup_at(())
         self._threads = ThreadPool(AT_ONCE)
         self._watched: dict[str, _Watched] = {}
         self._answers: dict[str, Answer] = {}
@@ -85,7 +90,7 @@ class Names:
         """Ask for those names, too, and wait for the first outcomes, but no longer than that."""
         if wanted.nameservers != self._nameservers:
             self._nameservers = wanted.nameservers
-            self._lookup = Lookup(wanted.nameservers)
+            self._lookup = self._lookup_at(wanted.nameservers)
             self._forget(self._watched)
         for name in wanted.names:
             if name not in self._watched:
@@ -134,13 +139,14 @@ class Names:
 
     def _ask(self, watched: _Watched) -> float:
         """Ask once; the result is when to ask again."""
-        try:
-            answer = self._threads.apply(self._lookup, (watched.name,))
-        except LookupFailed as failure:
-            self._fail(watched, str(failure))
+        outcome: Answer | LookupFailed = self._threads.apply(
+            _outcome_of, (self._lookup, watched.name)
+        )
+        if isinstance(outcome, LookupFailed):
+            self._fail(watched, str(outcome))
             return retry_s(watched.failures)
-        self._take(watched, answer)
-        return float(answer.ttl_s)
+        self._take(watched, outcome)
+        return outcome.ttl_s
 
     def _take(self, watched: _Watched, answer: Answer) -> None:
         name, known = watched.name, self._answers.get(watched.name)
@@ -174,7 +180,7 @@ class Names:
 
     def _say(self, kind: str, name: str, text: str) -> None:
         log.info("%s", text)
-        self._events.add(kind, text, name=name)
+        self.events.add(kind, text, name=name)
 
     def _tell_on(self) -> None:
         while True:
@@ -234,6 +240,14 @@ def retry_s(failures: int) -> float:
 # Private
 
 _NONE: Final = Answer(addresses=())
+
+
+def _outcome_of(look_up: Callable[[str], Answer], name: str) -> Answer | LookupFailed:
+    """Called in a thread: what is raised there, gevent takes for a bug and prints."""
+    try:
+        return look_up(name)
+    except LookupFailed as failure:
+        return failure
 
 
 def _resolved(name: str, answer: Answer) -> Resolved:
