@@ -20,6 +20,7 @@ import dns.resolver
 from control.config.address import is_service
 
 HOSTS: Final = "/etc/hosts"
+RESOLV_CONF: Final = "/etc/resolv.conf"
 USUAL_TTL_S: Final = 10.0
 """How long an answer holds that says nothing about that."""
 
@@ -58,9 +59,15 @@ class NoSuchName(LookupFailed):
 class Lookup:
     """Who is asked. Called in threads, and holds nothing that changes."""
 
-    def __init__(self, nameservers: Sequence[str] = (), hosts: str = HOSTS) -> None:
+    def __init__(
+        self,
+        nameservers: Sequence[str] = (),
+        hosts: str = HOSTS,
+        resolv_conf: str = RESOLV_CONF,
+    ) -> None:
         self._nameservers = tuple(nameservers)
         self._hosts = hosts
+        self._resolv_conf = resolv_conf
 
     def __repr__(self) -> str:
         return f"<Lookup {' '.join(self._nameservers) or 'as the system does'}>"
@@ -144,7 +151,7 @@ class Lookup:
 
     def _resolver(self) -> dns.resolver.Resolver:
         """Made anew each time: /etc/resolv.conf is another one when the network changes."""
-        resolver = dns.resolver.Resolver(configure=not self._nameservers)
+        resolver = dns.resolver.Resolver(self._resolv_conf, configure=not self._nameservers)
         if self._nameservers:
             resolver.nameservers = [_nameserver(address) for address in self._nameservers]
         resolver.timeout, resolver.lifetime = TRY_S, QUERY_S

@@ -127,6 +127,7 @@ class Reloader:
         with self._publisher.lock:
             if not self._publisher.is_open:
                 self._publisher.open()
+            self.names.recall(self._publisher.published)
             try:
                 earlier = self._state.applied()
             except Refused:
@@ -138,7 +139,6 @@ class Reloader:
             if loaded is None:
                 self.applied = earlier
             else:
-                self.names.recall(self._publisher.published)
                 self.names.learn(_wanted(loaded), NAMES_WAIT_S if boot else 0.0)
                 self._take_over(loaded, earlier)
                 self._settle(loaded)

@@ -7,6 +7,7 @@ import dns.rcode
 import pytest
 
 from control.lookup import (
+    USUAL_TTL_S,
     Lookup,
     LookupFailed,
     NoSuchName,
@@ -163,6 +164,19 @@ def test_a_nameserver_that_is_gone(nameserver: Nameserver) -> None:
     nameserver.stop()
     with pytest.raises(LookupFailed, match="no nameserver has answered within 3 s"):
         ask(nameserver, "app.test:90")
+
+
+@pytest.mark.parametrize("resolv_conf", ["/dev/null", "/no/such/file"])
+def test_the_system_is_asked_for_what_no_nameserver_says(resolv_conf: str) -> None:
+    # An empty hosts file of ours: "localhost" is in the real one, which only the system reads.
+    answer = Lookup((), "/dev/null", resolv_conf)("localhost:90")
+    assert "127.0.0.1:90" in answer.addresses
+    assert answer.ttl_s == USUAL_TTL_S
+
+
+def test_an_ipv6_address_is_used_where_there_is_ipv6(nameserver: Nameserver) -> None:
+    nameserver.put("app.test", "AAAA", "::1")
+    assert ask(nameserver, "app.test:90").addresses == ("[::1]:90",)
 
 
 def test_the_repr_says_who_is_asked() -> None:

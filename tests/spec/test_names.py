@@ -160,11 +160,11 @@ def test_a_reload_that_is_refused_changes_no_name(
 ) -> None:
     nameserver.put(NAME, "A", "127.0.0.2")
     edged = start(origins.peer)
-    edged.write(route("*", "gone.test:9000"), server='hooks = ["edged.toml.py"]')
-    assert not edged.ctl("reload")
     edged.write_file("broken.py", "raise ValueError")
-    edged.write(server='hooks = ["broken.py"]')
-    assert not edged.ctl("reload")
+    with Nameserver() as other:
+        edged.write(route("*", "gone.test:9000"), server=f'{other.setting}\nhooks = ["broken.py"]')
+        assert not edged.ctl("reload")
+        assert ("gone.test", "A") in other.asked
     assert set(ask(edged)) == {"a"}
     assert unresolved(edged) == []
     nameserver.put(NAME, "A", "127.0.0.3")
@@ -264,6 +264,19 @@ def test_a_name_that_cannot_be_resolved_at_the_start_gets_its_peers_as_soon_as_i
     nameserver.put(NAME, "A", "127.0.0.2")
     eventually(lambda: set(ask(edged)) == {"a"}, within_s=20.0)
     assert unresolved(edged) == []
+
+
+def test_a_nameserver_that_is_gone_at_the_start_holds_up_no_other_route(
+    edged: Callable[..., Edged], nameserver: Nameserver, origins: Origins
+) -> None:
+    nameserver.put(NAME, "A", "127.0.0.2")
+    nameserver.stop()
+    other = route("other.test", origins.at("127.0.0.3"))
+    started = edged(route("*", origins.peer) + other, server=nameserver.setting, workers=2)
+    assert fetch(started.address, host="other.test").body == b"b"
+    assert ask(started, 4) == {"503": 4}
+    nameserver.start()
+    eventually(lambda: set(ask(started, 4)) == {"a"}, within_s=20.0)
 
 
 # What is known of peers
