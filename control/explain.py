@@ -151,7 +151,8 @@ def _own_answer(request: Request, route: Route | None) -> dict[str, Any] | None:
     if route.files is not None:
         return {"kind": "files", **asdict(route.files)}
     if not route.upstreams:
-        return _refusal(EdgeError(Reason.NO_PEER, "the route has no upstreams"))
+        names = ", ".join(found.name for found in route.names)
+        return _refusal(EdgeError(Reason.NO_PEER, f"not resolved yet: {names}"))
     return None
 
 

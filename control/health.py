@@ -10,19 +10,20 @@ import random
 import socket as stdlib_socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import gevent
 from gevent import socket
 
+from control.config.address import is_service
 from control.events import Events
 from edge.errors import EdgeError, Reason
 from edge.http1.framing import decoder_for
 from edge.http1.parse import parse_response
 from edge.shared.peers import Health, Shared
 from edge.shared.segment import Segment
-from edge.table.model import HealthCheck, decode_route
+from edge.table.model import HealthCheck, Route, decode_route
 
 log = logging.getLogger("control.health")
 
@@ -140,9 +141,18 @@ def _wanted(texts: Iterable[str]) -> dict[str, HealthCheck]:
         if _MARK in text:
             route = decode_route(text)
             if route.health is not None:
-                for address in route.upstreams:
-                    wanted.setdefault(address, route.health)
+                canary = route.canary.upstreams if route.canary is not None else ()
+                for address in route.upstreams + canary:
+                    wanted.setdefault(address, _check_of(address, route, route.health))
     return wanted
+
+
+def _check_of(address: str, route: Route, check: HealthCheck) -> HealthCheck:
+    """What is asked of that peer: by its name where it was written as one."""
+    for found in route.names:
+        if address in found.addresses and not check.host and not is_service(found.name):
+            return replace(check, host=found.name)
+    return check
 
 
 def _connected(address: str) -> socket.socket:

@@ -29,6 +29,7 @@ from control.explain import Explainer
 from control.health import HealthChecks
 from control.metrics import EdgeCollector, application
 from control.modes import ModeDesk
+from control.names import Names
 from control.peers import PeerDesk
 from control.publish import Publisher, owner_of
 from control.refusal import Refused
@@ -65,7 +66,9 @@ class Control:
         publisher = Publisher(spec.worker.table_path, segment, setup.doorbells, owner_of(spec))
         self.events = Events(state)
         channel = Channel(setup.channel_fd, self._take_event, self._end_with_master)
-        reloader = Reloader(spec, channel, state, publisher, self.events)
+        names = Names(self.events)
+        reloader = Reloader(spec, channel, state, publisher, self.events, names)
+        names.changed = reloader.renew
         checks = HealthChecks(segment, self.events)
         publisher.announcing = checks.follow
         modes = ModeDesk(publisher, state, self.events)
@@ -92,6 +95,7 @@ class Control:
         self._term.start(self._stopping.set)
         self.sources.channel.start()
         self.events.start()
+        self.sources.reloader.names.start()
         self._take_up()
         try:
             self._mind_bans()

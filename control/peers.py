@@ -135,6 +135,7 @@ def _routes_by_peer(published: Mapping[str, str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for key, text in published.items():
         if key.startswith(ROUTE) and '"upstreams"' in text:
-            for address in json.loads(text)["upstreams"]:
+            row = json.loads(text)
+            for address in row.get("upstreams", []) + row.get("canary", {}).get("upstreams", []):
                 found.setdefault(address, []).append(key.removeprefix(ROUTE))
     return found

@@ -14,7 +14,7 @@ import os
 import pwd
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
@@ -283,9 +283,14 @@ class Publisher:
         patiently(lambda: connection.execute("DELETE FROM entry WHERE value IS NULL"))
 
 
-def entries(routes: Sequence[Route], settings: Settings) -> dict[str, str]:
+def rows_of(routes: Iterable[Route]) -> dict[str, str]:
+    """The rows of routes."""
+    return {ROUTE + route.pattern: encode(route) for route in routes}
+
+
+def entries(routes: Iterable[Route], settings: Settings) -> dict[str, str]:
     """The table of a configuration."""
-    table = {ROUTE + route.pattern: encode(route) for route in routes}
+    table = rows_of(routes)
     table[SETTINGS] = encode(settings)
     return table
 

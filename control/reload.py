@@ -22,16 +22,20 @@ from control.channel import Channel
 from control.config import Loaded, load, loads
 from control.events import Events, wall_time
 from control.hookcheck import HookInfo, HookReport
-from control.publish import Changes, Publisher, entries
+from control.names import Names, Wanted, has_names, names_of
+from control.publish import Changes, Publisher, entries, rows_of
 from control.refusal import Refused
 from control.state import Applied, State
-from edge.table.model import Settings
+from edge.table.model import Route, Settings
 from supervisor.spec import Spec
 
 log = logging.getLogger("control.reload")
 
 FIXED: Final = ("state_dir", "run_dir", "user", "group", "metrics")
 """Settings of [server] that the process tree is built on: they change with a restart only."""
+
+NAMES_WAIT_S: Final = 2.0
+"""How long new names may take; what is resolved later is published later."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +57,22 @@ class Reloader:
     """Owns which configuration is in force."""
 
     def __init__(
-        self, spec: Spec, channel: Channel, state: State, publisher: Publisher, events: Events
+        self,
+        spec: Spec,
+        channel: Channel,
+        state: State,
+        publisher: Publisher,
+        events: Events,
+        names: Names,
     ) -> None:
         self.spec = spec  # what the master keeps up
         self.applied: Applied | None = None
         self.problem: Refused | None = None  # why the configuration in force is not fully so
         self.aligned = Event()  # `align` was tried: what the hooks are is known, or why not
         self.completed: Callable[[Settings], Settings] = lambda settings: settings
+        self.names = names
+        self._wanted = Wanted()
+        self._named: tuple[Route, ...] = ()  # the routes with names, as they are written
         self._unwritten = False  # `applied` is not in the state database yet
         self._channel = channel
         self._state = state
@@ -74,11 +87,16 @@ class Reloader:
         started = time.monotonic()
         with self._publisher.lock:
             try:
-                plan = self._plan(load(self.spec.config_path), roll=roll)
+                loaded = load(self.spec.config_path)
+                if not loaded.problems:
+                    self.names.learn(_wanted(loaded), NAMES_WAIT_S)
+                plan = self._plan(loaded, roll=roll)
                 outcome = self._apply(plan)
+                self._settle(loaded)
             except Refused as refusal:
                 log.error("reload refused: %s", refusal.message)
                 self._events.add("reload-refused", refusal.message, code=refusal.code)
+                self.names.follow(self._wanted)
                 raise
         outcome["milliseconds"] = round((time.monotonic() - started) * 1000, 1)
         text = _summary(outcome)
@@ -111,6 +129,7 @@ class Reloader:
         with self._publisher.lock:
             if not self._publisher.is_open:
                 self._publisher.open()
+            self.names.recall(self._publisher.published)
             try:
                 earlier = self._state.applied()
             except Refused:
@@ -122,7 +141,9 @@ class Reloader:
             if loaded is None:
                 self.applied = earlier
             else:
+                self.names.learn(_wanted(loaded), NAMES_WAIT_S if boot else 0.0)
                 self._take_over(loaded, earlier)
+                self._settle(loaded)
             self._publisher.announce()
         log.info("generation %d, %d routes", self._publisher.generation, self._publisher.routes)
 
@@ -147,6 +168,16 @@ class Reloader:
                 self._unwritten = True
                 self.write_down()
 
+    def renew(self, names: frozenset[str]) -> None:
+        """Publish anew the routes with names that have other addresses now. Raises `Refused`."""
+        with self._publisher.lock:
+            routes = [route for route in self._named if has_names(route, names)]
+            published = self._publisher.published
+            rows = rows_of(map(self.names.expand, routes)).items()
+            put = {key: text for key, text in rows if published.get(key, text) != text}
+            if put:
+                self._publisher.publish(Changes(put=put, changed=len(put)), within_s=0.0)
+
     def write_down(self) -> None:
         """Bring into the database what was taken up while it did not work. Raises `Refused`."""
         with self._publisher.lock:
@@ -156,9 +187,6 @@ class Reloader:
                 self._unwritten = False
 
     # Private
-
-    def _entries(self, loaded: Loaded) -> dict[str, str]:
-        return entries(loaded.routes, self.completed(loaded.settings))
 
     def _plan(self, loaded: Loaded, *, roll: bool) -> _Plan:
         if loaded.problems:
@@ -177,10 +205,20 @@ class Reloader:
         return _Plan(
             loaded=loaded,
             hooks=hooks,
-            changes=self._publisher.changes(self._entries(loaded)),
+            changes=self._changes(loaded),
             roll=forced,
             rolls=forced or _rolls(self.spec, loaded.spec),
         )
+
+    def _changes(self, loaded: Loaded) -> Changes:
+        routes = map(self.names.expand, loaded.routes)
+        return self._publisher.changes(entries(routes, self.completed(loaded.settings)))
+
+    def _settle(self, loaded: Loaded) -> None:
+        """That one is published: its names are the ones to follow."""
+        self._wanted = _wanted(loaded)
+        self._named = tuple(route for route in loaded.routes if names_of((route,)))
+        self.names.follow(self._wanted)
 
     def _apply(self, plan: _Plan) -> dict[str, Any]:
         applied = Applied(
@@ -259,7 +297,7 @@ class Reloader:
 
     def _take_over(self, loaded: Loaded, earlier: Applied | None) -> None:
         """Publish a configuration; serving does not wait for the state database."""
-        changes = self._publisher.changes(self._entries(loaded))
+        changes = self._changes(loaded)
         if changes:
             self._publisher.prepare(changes)
             self._publisher.commit()
@@ -301,6 +339,10 @@ def changed_hooks(hooks: HookReport) -> list[str]:
 
 
 # Private
+
+
+def _wanted(loaded: Loaded) -> Wanted:
+    return Wanted(names=names_of(loaded.routes), nameservers=loaded.nameservers)
 
 
 def _needs_restart(old: Spec, new: Spec) -> list[str]:

@@ -144,6 +144,8 @@ def _problems(sources: Sources, listed: list[dict[str, Any]]) -> Iterator[dict[s
     if reloader.applied is not None:
         for path in changed_hooks(reloader.applied.hooks):
             yield _problem("hooks-differ", f"{path} was changed since it was loaded: reload.")
+    for text in reloader.names.problems():
+        yield _problem("name-unresolved", f"{text}.")
     yield from _problems_of_workers(sources, listed)
 
 

@@ -13,7 +13,8 @@ from edge.connection import Connection, Expired, dial, monotonic
 from edge.errors import EdgeError, Reason, Retry
 
 RESOLVE_S = 10.0
-"""How long the addresses of a name are believed. A failed lookup keeps the old ones."""
+"""How long the address of a name is believed that a hook has chosen: those of the configuration are
+resolved by control. A failed lookup keeps the old one."""
 
 
 class Pool:

@@ -276,7 +276,9 @@ def _goal(route: Document) -> str:
         return f"{route['respond']['status']} of its own"
     if route.get("files"):
         return f"files of {route['files']['root']}"
-    return " ".join(route.get("upstreams", ())) or "nothing"
+    names = [found["name"] for found in route.get("names", ()) if not found["addresses"]]
+    peers = [*route.get("upstreams", ()), *(f"{name} (unresolved)" for name in names)]
+    return " ".join(peers) or "nothing"
 
 
 def _answer(answer: Document) -> str:

@@ -29,12 +29,15 @@ def parse_listener(text: str) -> str:
 
 
 def parse_peer(text: str) -> str:
-    """The canonical form of "IP:port", "[v6]:port", "name:port", "unix:/path"; or `ValueError`.
+    """The canonical form of "IP:port", "[v6]:port", "name:port", "srv:name", "unix:/path"; or
+    `ValueError`.
 
     A relative unix path stays relative, see `resolve`.
     """
     if text.startswith("unix:"):
         return f"unix:{_unix_path(text)}"
+    if is_service(text):
+        return _service(text)
     _refuse_scheme(text)
     if re.fullmatch(":?[0-9]*", text):
         raise ValueError(f'"{text}" has no host: write "127.0.0.1:{text.lstrip(":")}"')
@@ -42,9 +45,33 @@ def parse_peer(text: str) -> str:
     try:
         return f"{_literal(host)}:{port}"
     except ValueError:
-        if not _NAME.fullmatch(host) or host.rsplit(".", 1)[-1].isdigit():
+        if not _is_name(host):
             raise ValueError(f'"{host}" in "{text}" is no IP address and no host name') from None
     return f"{host.lower()}:{port}"
+
+
+def is_service(peer: str) -> bool:
+    """Whether that is the name of SRV records, and not a host "srv" with its port."""
+    return peer.startswith("srv:") and not peer.removeprefix("srv:").isdigit()
+
+
+def is_name(peer: str) -> bool:
+    """Whether a peer in canonical form stands for addresses that must be looked up."""
+    return not _ADDRESS.match(peer)
+
+
+def parse_nameserver(text: str) -> str:
+    """The canonical form of "IP" (port 53), "IP:port" or "[v6]:port"; raises `ValueError`."""
+    _refuse_scheme(text)
+    try:
+        ip = ipaddress.ip_address(text)
+        return f"[{ip}]:53" if ip.version == 6 else f"{ip}:53"
+    except ValueError:
+        host, port = _split(text, "127.0.0.1:53")
+    try:
+        return f"{_literal(host)}:{port}"
+    except ValueError:
+        raise ValueError(f'"{host}" is no IP address: write "127.0.0.1:{port}"') from None
 
 
 def parse_network(text: str) -> str:
@@ -75,6 +102,7 @@ def parse_authority(text: str) -> str:
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _LABEL: Final = r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)"
 _NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_ADDRESS: Final = re.compile(r"unix:|\[|[0-9.]+:[0-9]+\Z")
 _AUTHORITY: Final = re.compile(
     rf"(?:{_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{{0,4}})?"
 )
@@ -89,6 +117,20 @@ def _refuse_scheme(text: str) -> None:
         if rest
         else f'"{text}" is a URL: write "127.0.0.1:9000" or "unix:/path"'
     )
+
+
+def _is_name(host: str) -> bool:
+    return bool(_NAME.fullmatch(host)) and not host.rsplit(".", 1)[-1].isdigit()
+
+
+def _service(text: str) -> str:
+    name = text.removeprefix("srv:")
+    bare, colon, _ = name.partition(":")
+    if colon:
+        raise ValueError(f'"{text}" has a port: SRV records say it, write "srv:{bare}"')
+    if not _is_name(name):
+        raise ValueError(f'"{text}" names no service: write it like "srv:_http._tcp.api.internal"')
+    return f"srv:{name.lower()}"
 
 
 def _split(text: str, example: str) -> tuple[str, int]:

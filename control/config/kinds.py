@@ -349,6 +349,7 @@ STATUS_RANGE: Final = Kind(
 TEXT: Final = _textual("string", "text", str)
 LISTENER: Final = _textual("address", ":8080", address.parse_listener)
 PEER: Final = _textual("peer", "127.0.0.1:9000", address.parse_peer)
+NAMESERVER: Final = _textual("address", "127.0.0.1:53", address.parse_nameserver)
 NETWORK: Final = _textual("network", "10.0.0.0/8", address.parse_network)
 AUTHORITY: Final = _textual("host", "app.internal", address.parse_authority)
 PATH: Final = _textual("path", "run", _path)

@@ -22,6 +22,7 @@ class Resolved:
     spec: Spec
     routes: tuple[Route, ...]
     settings: Settings
+    nameservers: tuple[str, ...] = ()  # who control asks for names; none is those of the system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,11 @@ class Loaded:
     def settings(self) -> Settings:
         """What holds for all routes."""
         return self._sound().settings
+
+    @property
+    def nameservers(self) -> tuple[str, ...]:
+        """Who is asked for the names among the upstreams."""
+        return self._sound().nameservers
 
     def _sound(self) -> Resolved:
         if self.resolved is None:
@@ -85,6 +91,7 @@ def loads(text: str, path: str | os.PathLike[str], machine: Machine | None = Non
         spec=resolve_spec(checked, absolute, machine),
         routes=tuple(resolve_routes(checked, absolute)),
         settings=resolve_settings(checked, absolute),
+        nameservers=checked.server["resolver"],
     )
     return Loaded(text=text, resolved=resolved)
 

@@ -30,8 +30,9 @@ BALANCING: Final = (
         low=1,
         high=1000,
         needs_upstreams=True,
-        default_doc="all 1",
-        doc="One for each of `upstreams`; for every way to balance but `round_robin`.",
+        default_doc="those of SRV records, else 1",
+        doc="One for each of `upstreams`, and so for each address of a name; for every way to"
+        " balance but `round_robin`.",
     ),
     Setting(
         key="max_connections",
@@ -196,7 +197,7 @@ HEALTH: Final = Group(
         Setting(
             key="host",
             kind=kinds.AUTHORITY,
-            default_doc="the peer's address",
+            default_doc="the peer as written, its address for SRV",
             doc="The Host that is asked for.",
         ),
     ),

@@ -148,7 +148,8 @@ ROUTE: Final = Group(
             key="upstreams",
             kind=kinds.PEER,
             shape=Shape.MANY,
-            doc='Peers: "IP:port", "name:port", "unix:/path".',
+            doc='Peers: "IP:port", "unix:/path", "name:port" (each address of the name),'
+            ' "srv:name" (what its SRV records say).',
         ),
         *ACCESS,
         *BALANCING,

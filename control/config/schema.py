@@ -103,6 +103,15 @@ SERVER: Final = Group(
             doc="Networks whose connections begin with a PROXY header (v1 or v2).",
         ),
         Setting(
+            key="resolver",
+            kind=kinds.NAMESERVER,
+            shape=Shape.MANY,
+            default=(),
+            default_doc="those of the system",
+            doc="Nameservers for the names among `upstreams`; with any, only they and /etc/hosts"
+            " are asked.",
+        ),
+        Setting(
             key="access_log",
             kind=kinds.OPTIONAL_PATH,
             default_doc='`"run/access.log"` (in `run_dir`)',

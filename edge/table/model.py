@@ -276,12 +276,22 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A name that was written among the upstreams, and the addresses that stand there for it."""
+
+    name: str  # "app.internal:9000", "srv:_http._tcp.api.internal"
+    addresses: tuple[str, ...] = ()  # none: it was never resolved
+    weights: tuple[int, ...] = ()  # what SRV records say, one for each address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
 
     pattern: str  # canonical, see `edge.table.match.canonical`
     owner: str  # who declared it, "edged.toml:12"
     upstreams: tuple[str, ...] = ()  # "127.0.0.1:9000", "[::1]:9000", "unix:/run/app.sock"
+    names: tuple[Resolved, ...] = ()  # where those come from that were written as names
     balancing: Balancing | None = None  # None is round robin over peers that are all alike
     ejection: Ejection | None = None  # None is the default one
     health: HealthCheck | None = None  # None: nobody asks
@@ -325,6 +335,8 @@ def decode_route(text: str) -> Route:
             raw[name] = _decode_part(kind, raw[name])
     for name in ("upstreams", "error_pages"):
         raw[name] = _frozen(raw.get(name, []))
+    if "names" in raw:
+        raw["names"] = tuple(_decode_part(Resolved, found) for found in raw["names"])
     return Route(**raw)
 
 

@@ -30,7 +30,7 @@ WIDE = {
     "edge.worker.Worker": 14,
     "supervisor.tree.Tree": 13,
     # Records: nothing but fields. A route is all that a person may say of it.
-    "edge.table.model.Route": 18,
+    "edge.table.model.Route": 19,
     # A record of all that crosses an exec, nothing but fields.
     "supervisor.handover.Handover": 18,
 }

@@ -204,6 +204,7 @@ class ScriptedOrigin:
         *,
         handler: Callable[[OriginConnection], None] | None = None,
         host: str = "127.0.0.1",
+        port: int = 0,
         path: str = "",
     ) -> None:
         self.reply = reply
@@ -218,7 +219,7 @@ class ScriptedOrigin:
             self.address = f"unix:{path}"
         else:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            self._listener = socket.create_server((host, 0), family=family, backlog=256)
+            self._listener = socket.create_server((host, port), family=family, backlog=256)
             port = self._listener.getsockname()[1]
             self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         # Threads are for tests only: this process never becomes a master.

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from control.config.address import parse_authority, parse_listener, parse_network, parse_peer
+from control.config.address import (
+    is_name,
+    is_service,
+    parse_authority,
+    parse_listener,
+    parse_nameserver,
+    parse_network,
+    parse_peer,
+)
 
 LISTENERS = [
     (":80", ":80"),
@@ -25,6 +33,25 @@ PEERS = [
     ("unix:/run/app.sock", "unix:/run/app.sock"),
     ("unix:///run/app.sock", "unix:/run/app.sock"),
     ("unix:run/app.sock", "unix:run/app.sock"),
+    ("srv:_HTTP._tcp.api.internal", "srv:_http._tcp.api.internal"),
+    ("srv:9000", "srv:9000"),
+]
+
+NAMES = [
+    ("127.0.0.1:9000", False, False),
+    ("[::1]:9000", False, False),
+    ("unix:/run/app.sock", False, False),
+    ("localhost:9000", True, False),
+    ("1and1.test:9000", True, False),
+    ("srv:9000", True, False),
+    ("srv:_http._tcp.test", True, True),
+]
+
+NAMESERVERS = [
+    ("127.0.0.53", "127.0.0.53:53"),
+    ("127.0.0.1:5353", "127.0.0.1:5353"),
+    ("::1", "[::1]:53"),
+    ("[0:0::1]:5353", "[::1]:5353"),
 ]
 
 NETWORKS = [
@@ -51,6 +78,16 @@ def test_peers(text: str, form: str) -> None:
     assert parse_peer(text) == form
 
 
+@pytest.mark.parametrize(("peer", "named", "service"), NAMES)
+def test_which_peers_are_names(peer: str, named: bool, service: bool) -> None:
+    assert (is_name(peer), is_service(peer)) == (named, service)
+
+
+@pytest.mark.parametrize(("text", "form"), NAMESERVERS)
+def test_nameservers(text: str, form: str) -> None:
+    assert parse_nameserver(text) == form
+
+
 @pytest.mark.parametrize(("text", "form"), NETWORKS)
 def test_networks(text: str, form: str) -> None:
     assert parse_network(text) == form
@@ -61,7 +98,9 @@ def test_authorities(text: str, form: str) -> None:
     assert parse_authority(text) == form
 
 
-@pytest.mark.parametrize("parse", [parse_listener, parse_peer, parse_network, parse_authority])
+@pytest.mark.parametrize(
+    "parse", [parse_listener, parse_peer, parse_nameserver, parse_network, parse_authority]
+)
 @given(text=st.text() | st.from_regex(r"[\[\]:./a-z0-9²-]*", fullmatch=True))
 def test_what_is_no_address_is_refused_and_the_rest_is_canonical(parse, text: str) -> None:
     with contextlib.suppress(ValueError):

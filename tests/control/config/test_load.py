@@ -1,5 +1,6 @@
 """Good server files: what they resolve to."""
 
+import json
 import os
 import time
 from dataclasses import replace
@@ -43,6 +44,17 @@ def server(lines: str, machine: FakeMachine | None = None) -> Spec:
 def route(lines: str) -> Route:
     [found] = sound(f'[[route]]\nmatch = "example.com"\n{lines}').routes
     return found
+
+
+def test_nameservers_are_for_control_alone() -> None:
+    loaded = sound('[server]\nresolver = ["127.0.0.53", "192.0.2.53:5353"]')
+    assert loaded.nameservers == ("127.0.0.53:53", "192.0.2.53:5353")
+    assert loaded.spec == sound("").spec
+
+
+def test_names_stay_names() -> None:
+    peers = ("app:80", "srv:_http._tcp.app.internal")
+    assert route(f"upstreams = {json.dumps(peers)}").upstreams == peers
 
 
 def test_three_lines_are_enough() -> None:
