@@ -6,6 +6,7 @@ another. It stands in the published rows, so it outlives this process.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -96,7 +97,9 @@ class Names:
         for name in wanted.names:
             if name not in self._watched:
                 self._watch(name)
-        gevent.wait([self._watched[name].asked for name in wanted.names], timeout=within_s)
+        deadline = time.monotonic() + within_s
+        for name in wanted.names:
+            self._watched[name].asked.wait(max(deadline - time.monotonic(), 0.0))
 
     def follow(self, wanted: Wanted) -> None:
         """Ask for those names only, from now on."""

@@ -88,7 +88,7 @@ def peer_resume(context: Context, address: str) -> None:
 def ban(context: Context, network: str, for_s: float) -> None:
     """Refuse the requests of an address or a network for a while: 403 `banned`.
 
-    It outlives reloads and restarts. `edgectl unban` ends it early.
+    It outlives reloads and restarts; `unban` ends it early.
 
     \b
     Examples: edgectl ban 203.0.113.7
@@ -105,7 +105,7 @@ def unban(context: Context, network: str) -> None:
     """End the ban of an address or a network.
 
     \b
-    Example: edgectl unban 203.0.113.7
+    Example: edgectl ban 203.0.113.7 && edgectl unban 203.0.113.7
     """
     document = context.client.post("/v1/bans/lift", network=network)
     context.say(document, lambda done: show.printable(f"{done['network']} is not banned any more"))
@@ -137,7 +137,7 @@ def modes(context: Context) -> None:
 def maintenance() -> None:
     """Answer 503 with a page instead of a route, and end that.
 
-    TARGET is a pattern as `edgectl routes` shows it, a host for all its routes, or '*' for all.
+    TARGET is a route's pattern, a host for all its routes, or '*' for all.
 
     \b
     Example: edgectl maintenance on example.com --allow 198.51.100.0/24
@@ -175,7 +175,7 @@ def maintenance_off(context: Context, target: str) -> None:
     """End it.
 
     \b
-    Example: edgectl maintenance off example.com
+    Example: edgectl maintenance on example.com && edgectl maintenance off example.com
     """
     document = context.client.post("/v1/maintenance/off", target=target)
     context.say(document, lambda done: show.entered(done, "serves as usual"))
@@ -189,13 +189,13 @@ def maintenance_off(context: Context, target: str) -> None:
 )
 @click.pass_obj
 def pause(context: Context, target: str, allow: tuple[str, ...], hold: float) -> None:
-    """Hold the requests of a route until `edgectl resume`: they wait, and none is lost.
+    """Hold the requests of a route until it is resumed: they wait, and none is lost.
 
-    One that has waited for --hold gets 503 `paused`. TARGET is a pattern as `edgectl routes` shows
-    it, a host for all its routes, or '*' for all.
+    One that has waited for --hold gets 503 `paused`. TARGET is a route's pattern, a host for all
+    its routes, or '*' for all.
 
     \b
-    Example: edgectl pause example.com && migrate && edgectl resume example.com
+    Example: edgectl pause example.com --hold 2m
     """
     document = context.client.post("/v1/pause", target=target, allow=list(allow), hold_s=hold)
     context.say(document, lambda done: show.entered(done, "is paused"))
@@ -208,7 +208,7 @@ def resume(context: Context, target: str) -> None:
     """Let the requests of a paused route go on.
 
     \b
-    Example: edgectl resume example.com
+    Example: edgectl pause example.com && edgectl resume example.com
     """
     document = context.client.post("/v1/resume", target=target)
     context.say(document, lambda done: show.entered(done, "serves as usual"))

@@ -15,7 +15,7 @@ from control.config.machine import Machine
 from control.config.positions import Keys, Node, inside, line_of
 from control.config.problem import Report
 from control.config.route_schema import ROUTE
-from control.config.routes import check_route
+from control.config.routes import check_files, check_route
 from control.config.server import ServerCheck
 from control.config.setting import Group, Setting, Shape
 from control.config.units import toml_type
@@ -60,7 +60,7 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
         for group in schema.GROUPS
         if group is not ROUTE
     }
-    routes = _routes(walk, raw, places)
+    routes = _routes(walk, raw, places, machine)
     checked = Checked(groups["server"], groups["limits"], groups["timeouts"], routes)
     _check_patterns(checked, report)
     _check_limits(checked, inside(places, "limits"), report)
@@ -86,7 +86,9 @@ def _single(walk: "_Walk", group: Group, raw: dict[str, Any], places: Keys) -> d
     return walk.table(group, table, place)
 
 
-def _routes(walk: "_Walk", raw: dict[str, Any], places: Keys) -> list[CheckedRoute]:
+def _routes(
+    walk: "_Walk", raw: dict[str, Any], places: Keys, machine: Machine
+) -> list[CheckedRoute]:
     tables = raw.get("route", [])
     place = inside(places, "route")
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -104,6 +106,7 @@ def _routes(walk: "_Walk", raw: dict[str, Any], places: Keys) -> list[CheckedRou
             if pattern is not None:
                 route.patterns.append(Owned(pattern, line))
         check_route(table, values, here, walk.report)
+        check_files(values, here, walk.report, machine)
         routes.append(route)
     return routes
 

@@ -58,6 +58,13 @@ def read_field_value(value: object) -> str:
     return text.strip(" \t")
 
 
+def read_page_status(text: str) -> str:
+    """The status that an error page is for: "404", or "5xx" for a class. Raises `ValueError`."""
+    if not _PAGE_STATUS.fullmatch(text):
+        raise ValueError(f'{_quote(text)} is no status of an error: write "404" or "5xx"')
+    return text
+
+
 # Private
 
 _NAME: Final = re.compile(TOKEN)
@@ -274,13 +281,6 @@ def _keys(text: str) -> str:
 def _same_site(text: str) -> str:
     if text not in ("Lax", "Strict", "None"):
         raise ValueError(f'{_quote(text)} is no SameSite: use "Lax", "Strict" or "None"')
-    return text
-
-
-def read_page_status(text: str) -> str:
-    """The status that an error page is for: "404", or "5xx" for a class. Raises `ValueError`."""
-    if not _PAGE_STATUS.fullmatch(text):
-        raise ValueError(f'{_quote(text)} is no status of an error: write "404" or "5xx"')
     return text
 
 

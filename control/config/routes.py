@@ -1,8 +1,11 @@
 """What the settings of one `[[route]]` must agree on."""
 
+import os
 import re
 from typing import Any, Final
 
+from control.config.address import is_name
+from control.config.machine import Machine
 from control.config.positions import Node, inside, line_of
 from control.config.problem import Report
 from control.config.route_schema import ROUTE
@@ -32,6 +35,24 @@ def check_route(raw: dict[str, Any], values: dict[str, Any], place: Node, report
     _check_respond(values.get("respond", {}), inside(place, "respond"), report)
     _check_host_field(values, place, report)
     _check_weights(values, place, report)
+    _check_traffic(values, place, report)
+    _check_access(values, place, report)
+
+
+def check_files(values: dict[str, Any], place: Node, report: Report, machine: Machine) -> None:
+    """Check that the files that a route names are there."""
+    folder = os.path.dirname(os.path.abspath(report.file))
+    named = [
+        ("error_pages", path, inside(inside(place, "error_pages"), status))
+        for status, path in values.get("error_pages", ())
+    ]
+    keys = values.get("jwt", {}).get("jwks", "")
+    if keys and "://" not in keys:
+        named.append(("jwt.jwks", keys, inside(inside(place, "jwt"), "jwks")))
+    for key, path, here in named:
+        whole = os.path.normpath(os.path.join(folder, path))
+        if not machine.is_file(whole):
+            report.add(line_of(here), f"route.{key}", f'there is no file "{whole}"')
 
 
 # Private
@@ -92,3 +113,33 @@ def _check_weights(values: dict[str, Any], place: Node, report: Report) -> None:
     if values.get("balance", "round_robin") == "round_robin":
         message = 'means nothing with round_robin: write balance = "weighted"'
         report.add(line, "route.weights", message)
+
+
+def _check_traffic(values: dict[str, Any], place: Node, report: Report) -> None:
+    for table, key in _NOT_EMPTY:
+        if values.get(table, {}).get(key) == ():
+            line = line_of(inside(inside(place, table), key))
+            report.add(line, f"route.{table}.{key}", "is empty: name at least one")
+    peers = values.get("upstreams", ())
+    if values.get("hedge") and len(peers) == 1 and not is_name(peers[0] or ""):
+        message = "means nothing with one upstream: there is no second one to ask"
+        report.add(line_of(inside(place, "hedge")), "route.hedge", message)
+
+
+def _check_access(values: dict[str, Any], place: Node, report: Report) -> None:
+    cors = values.get("cors", {})
+    if cors.get("credentials") and "*" in cors.get("origins", ()):
+        message = 'browsers refuse it with the origin "*": name the origins'
+        line = line_of(inside(inside(place, "cors"), "credentials"))
+        report.add(line, "route.cors.credentials", message)
+    if "basic_auth" in values and "jwt" in values and not values["jwt"].get("cookie"):
+        message = 'needs the Authorization field, as "basic_auth" does: set "cookie", or drop one'
+        report.add(line_of(inside(place, "jwt")), "route.jwt", message)
+
+
+_NOT_EMPTY: Final = (
+    ("canary", "upstreams"),
+    ("cors", "origins"),
+    ("jwt", "algorithms"),
+    ("basic_auth", "users"),
+)

@@ -28,6 +28,7 @@ class ServerCheck:
         self._check_folders()
         self._check_access_log()
         self._check_hooks()
+        self._check_pages()
         self._check_addresses()
         self._check_accounts()
 
@@ -69,6 +70,13 @@ class ServerCheck:
                 and not self.machine.is_file(self._path(hook))
             ):
                 self._add("hooks", f'there is no file "{self._path(hook)}"', index)
+
+    def _check_pages(self) -> None:
+        for status, path in self.values["error_pages"]:
+            if not self.machine.is_file(self._path(path)):
+                place = inside(inside(self.place, "error_pages"), status)
+                message = f'there is no file "{self._path(path)}"'
+                self.report.add(line_of(place), "server.error_pages", message)
 
     def _check_addresses(self) -> None:
         http = [address for address in self.values["http"] or () if address is not None]

@@ -19,6 +19,8 @@ LAST_LINES = {
 
 SHELLS = {
     "edge/access_log.py",
+    "edge/builtin/pages.py",
+    "edge/builtin/token.py",
     "edge/connection.py",
     "edge/hookcheck.py",
     "edge/listener.py",
