@@ -2,6 +2,9 @@
 
 Connect errors may always be retried, with another peer. After that only idempotent methods may,
 as long as the client has got nothing and the body, if any, is still in memory.
+
+A kept connection that turns out to be closed says nothing about its peer: that was no attempt, and
+the next one makes a connection of its own.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -51,6 +54,7 @@ class Forward:
         "_exchange",
         "_forced",
         "_session",
+        "_stale",
         "_upload",
         "_whole",
     )
@@ -65,6 +69,7 @@ class Forward:
         self._whole: bytes | None = None  # the body as it went up, when it can go up again
         self._forced: Peer | None = None  # what `fail_to_connect` asked for
         self._blames = True  # the last failure counts against its peer
+        self._stale = False  # a kept connection had been closed
 
     def run(self) -> None:
         """Answer the exchange through a peer. Raises `EdgeError` when no attempt is left."""
@@ -159,7 +164,7 @@ class Forward:
     def _connect(self, peer: Peer) -> tuple[Connection, bool]:
         engine = self._engine
         exchange = self._exchange
-        upstream = engine.pool.take(peer.address)
+        upstream = None if self._stale else engine.pool.take(peer.address)
         while upstream is not None and exchange.request.method not in IDEMPOTENT:
             if not upstream.is_stale():
                 break
@@ -192,8 +197,8 @@ class Forward:
         for call in self._chain.error_while_proxy:
             if call(exchange, error) is False:
                 error.retry = Retry.NEVER
-        # A kept connection that had just been closed says nothing about the peer.
         self._blames = not reused or error.reason in _ELSEWHERE
+        self._stale = self._stale or not self._blames
 
     def _may_retry(self, error: EdgeError) -> bool:
         limits = self._engine.limits
@@ -202,7 +207,7 @@ class Forward:
             error.retry is not Retry.NEVER
             and not self._downstream.started
             and not self._session.gone
-            and exchange.attempts < limits.attempts
+            and exchange.attempts - self._stale < limits.attempts
             and monotonic() - exchange.asked < limits.attempts_s
             and (error.reason not in _ELSEWHERE or self._has_another())
         )

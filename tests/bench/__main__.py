@@ -6,11 +6,12 @@ import os
 import shutil
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from tests.bench import cores, memory, peers, scenarios
+from tests.bench import balance, cores, memory, peers, scenarios
 from tests.bench.scenarios import Outcome, Scenario
 from tests.bench.servers import Bench
 
@@ -27,13 +28,19 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "routes": scenarios.many_routes,
     "publishing": memory.publishing,
     "idle-workers": memory.idle_workers,
+    "spread": balance.spread,
+    "chaos": balance.chaos,
 }
+ALONE: Final = {"spread", "chaos"}
+"""They bring origins and a load of their own: no other program is needed."""
 
 
 def main() -> int:
     """Measure; 0 when every bar is met, 1 when one is not, 2 when it cannot run."""
     options = _options()
-    if lacking := peers.missing():
+    wanted = options.only or list(SCENARIOS)
+    with_others = not ALONE.issuperset(wanted)
+    if with_others and (lacking := peers.missing()):
         sys.stderr.write(f"bench: try 'apt install {' '.join(lacking)}'\n")
         return 2
     memory.allow_descriptors(memory.IDLE + 1000)
@@ -44,9 +51,13 @@ def main() -> int:
         peers.make_files(folder)
         where = cores.divide()
         _say(f"{os.cpu_count()} cores: {where}; {options.rounds} rounds of {options.seconds} s\n")
-        with peers.Peer("origin", peers.ORIGIN, folder, where) as origin:
-            bench = Bench(folder, where, origin.address, options.rounds, options.seconds)
-            for name in options.only or SCENARIOS:
+        with ExitStack() as stack:
+            origin = ""
+            if with_others:
+                made = peers.Peer("origin", peers.ORIGIN, folder, where)
+                origin = stack.enter_context(made).address
+            bench = Bench(folder, where, origin, options.rounds, options.seconds)
+            for name in wanted:
                 outcomes.append(SCENARIOS[name](bench))
                 _show(outcomes[-1])
     finally:

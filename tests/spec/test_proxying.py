@@ -143,6 +143,30 @@ def test_a_get_that_got_no_answer_is_sent_again(rig: Rig, origin: ScriptedOrigin
     assert len(origin.requests) == 3
 
 
+def test_kept_connections_that_end_together_are_no_failed_attempts(
+    rig: Rig, origin: ScriptedOrigin
+) -> None:
+    host = rig.host(origin.address)
+    all_here = threading.Event()
+
+    def answer(request: Received) -> Reply:
+        on_this = [each for each in origin.requests if each.connection == request.connection]
+        if request.connection > 4:
+            return OK
+        return [all_here, OK] if len(on_this) == 1 else [End.CLOSE]
+
+    origin.reply = answer
+    clients = [Client(rig.edged.address) for _ in range(4)]
+    for client in clients:
+        client.send(rig.send(host))
+    eventually(lambda: len(origin.requests) == 4)
+    all_here.set()
+    for client in clients:
+        assert client.read_answer().status == 200
+        client.close()
+    assert fetch(rig.edged.address, host=host).status == 200
+
+
 def test_a_post_that_got_no_answer_is_not_sent_again(rig: Rig, origin: ScriptedOrigin) -> None:
     host = rig.host(origin.address)
     origin.reply = in_turn([End.CLOSE], OK)

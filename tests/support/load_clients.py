@@ -41,6 +41,7 @@ class Tally:
     slowest_s: float = 0.0
     websockets: list[int] = field(default_factory=list)  # echoes of each that lives
     streams: list[int] = field(default_factory=list)  # events of each that lives
+    sample_every: int = SAMPLE_EVERY
 
     def fail(self, reason: str, kind: str, port: int) -> None:
         """Count a failed request and keep its particulars."""
@@ -56,7 +57,7 @@ class Tally:
         self.statuses[status] += 1
         if lasted_s > self.slowest_s:
             self.slowest_s = lasted_s
-        if self.ok % SAMPLE_EVERY == 0:
+        if self.ok % self.sample_every == 0:
             self.latencies_s.append(lasted_s)
 
 
@@ -79,7 +80,7 @@ class Loop:
 
     def __init__(self, target: Target, rate: float) -> None:
         self.target = target
-        self.tally = Tally()
+        self.tally = Tally(sample_every=1 if rate else SAMPLE_EVERY)  # a paced load is small
         self.epoll = select.epoll()
         self.clients: dict[int, Client] = {}
         self.waiting: deque[Requester] = deque()
