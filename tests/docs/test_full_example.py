@@ -4,6 +4,7 @@ Addresses and what only one machine has are replaced, key by key; the rest is se
 """
 
 import base64
+import contextlib
 import gzip
 import re
 import shutil
@@ -21,16 +22,22 @@ from tests.support.ports import free_address
 
 EXAMPLES = ROOT / "deploy" / "examples"
 FILES = {"index.html": "<h1>static</h1>", "assets/app.js": "let answer = 42\n", "about.txt": "us\n"}
+TCP, UNIX, PARTNER = "127.0.0.1:9000", "unix:/run/api.sock", "api.internal:9000"
+CANARY, MIRROR, ADMIN, DECIDES = (f"127.0.0.1:9{digit}00" for digit in "1234")
+"""The peers, as the file names them."""
+
+STABLE = "X-Canary: never\r\n"
 SECRET = f"Authorization: Basic {base64.b64encode(b'me:secret').decode()}\r\n"
 
 
 class Served:
     """An edged with the file, and the peers of its routes."""
 
-    def __init__(self, edged: Edged, api: list[ScriptedOrigin], partner: ScriptedOrigin) -> None:
+    def __init__(self, edged: Edged, peers: dict[str, ScriptedOrigin]) -> None:
         self.edged = edged
-        self.api = api
-        self.partner = partner
+        self.peers = peers
+        self.api = [peers[name] for name in (TCP, UNIX, CANARY)]
+        self.partner = peers[PARTNER]
 
     def ask(self, url: str, fields: str = "", *, client: str = "", body: bytes = b"") -> Answer:
         """One request for HOST/PATH; the proxy before the edge says that it is `client`'s."""
@@ -56,25 +63,31 @@ def served() -> Iterator[Served]:
     for name, text in FILES.items():
         edged.write_file(f"public/{name}", text)
     (public / "about.txt.gz").write_bytes(gzip.compress(b"us, pressed\n"))
-    shutil.copytree(EXAMPLES / "hooks", edged.folder / "hooks")
+    for name in ("hooks", "pages"):
+        shutil.copytree(EXAMPLES / name, edged.folder / name)
+    shutil.copy(EXAMPLES / "keys.json", edged.folder)
     unix = edged.folder / "api.sock"
-    with ScriptedOrigin() as tcp, ScriptedOrigin(path=str(unix)) as local:
+    with contextlib.ExitStack() as stack:
+        peers = {
+            name: stack.enter_context(ScriptedOrigin(path=str(unix) if name == UNIX else ""))
+            for name in (TCP, UNIX, PARTNER, CANARY, MIRROR, ADMIN, DECIDES)
+        }
         unix.chmod(0o666)
-        with ScriptedOrigin() as partner:
-            edged.write_file(edged.config.name, adapted(addresses, [tcp, local], partner))
-            with edged:
-                eventually(lambda: states(edged) == {tcp.address: "up", local.address: "up"})
-                yield Served(edged, [tcp, local], partner)
+        edged.write_file(edged.config.name, adapted(addresses, peers))
+        with edged:
+            checked = [peers[name].address for name in (TCP, UNIX, CANARY)]
+            eventually(lambda: states(edged) == dict.fromkeys(checked, "up"))
+            yield Served(edged, peers)
 
 
 @pytest.fixture(autouse=True)
 def fresh_peers(served: Served) -> None:
-    for peer in (*served.api, served.partner):
+    for peer in served.peers.values():
         peer.forget()
         peer.reply = OK
 
 
-def adapted(addresses: list[str], api: list[ScriptedOrigin], partner: ScriptedOrigin) -> str:
+def adapted(addresses: list[str], peers: dict[str, ScriptedOrigin]) -> str:
     """The file for this machine."""
     text = (EXAMPLES / "full.toml").read_text(encoding="utf-8")
     text = put(text, "http", str(addresses))
@@ -82,12 +95,10 @@ def adapted(addresses: list[str], api: list[ScriptedOrigin], partner: ScriptedOr
     text = put(text, "metrics", f'"{free_address()}"')
     text = put(text, "user")
     text = put(text, "group")
-    partner_address = partner.address.replace("127.0.0.1", "localhost")  # a name, as in the file
-    for old, new in (
-        ("127.0.0.1:9000", api[0].address),
-        ("unix:/run/api.sock", api[1].address),
-        ("api.internal:9000", partner_address),
-    ):
+    for old, peer in peers.items():
+        new = peer.address
+        if old == PARTNER:
+            new = new.replace("127.0.0.1", "localhost")  # a name, as in the file
         assert f'"{old}"' in text, f"full.toml has no peer {old} any more: adapt this test"
         text = text.replace(f'"{old}"', f'"{new}"')
     return text
@@ -104,7 +115,7 @@ def put(text: str, key: str, value: str = "") -> str:
 def states(edged: Edged) -> dict[str, str]:
     """The peers that are checked, and how they are."""
     peers = edged.ctl_json("peers")["peers"]
-    return {each["peer"]: each["state"] for each in peers if "localhost" not in each["peer"]}
+    return {each["peer"]: each["state"] for each in peers if each.get("checked")}
 
 
 def test_the_api_is_asked_without_its_prefix_and_with_new_paths(served: Served) -> None:
@@ -171,6 +182,59 @@ def test_robots_get_their_file(served: Served) -> None:
     answer = served.ask("example.com/robots.txt")
     assert (answer.status, answer.body) == (200, b"User-agent: *\nDisallow: /api/\n")
     assert answer.get("content-type") == "text/plain; charset=utf-8"
+
+
+def test_some_clients_get_the_canary(served: Served) -> None:
+    for said, name in (("always", CANARY), ("never", TCP)):
+        assert served.ask("example.com/api/x", f"{SECRET}X-Canary: {said}\r\n").status == 200
+        found = [each for each in served.peers[CANARY].requests if each.target != "/health"]
+        assert bool(found) == (name == CANARY)
+        served.peers[CANARY].forget()
+
+
+def test_a_client_keeps_its_peer(served: Served) -> None:
+    cookie = served.ask("example.com/api/x", SECRET + STABLE).get("set-cookie").partition(";")[0]
+    assert cookie.startswith("edged_peer=")
+    for peer in served.api:
+        peer.forget()
+    for _ in range(6):
+        served.ask("example.com/api/x", f"{SECRET}{STABLE}Cookie: {cookie}\r\n")
+    assert sum(any(each.target == "/x" for each in peer.requests) for peer in served.api) == 1
+
+
+def test_pages_of_the_app_may_read_the_api(served: Served) -> None:
+    fields = "Origin: https://app.example.com\r\n"
+    answer = served.ask("example.com/api/x", SECRET + fields)
+    assert answer.get("access-control-allow-origin") == "https://app.example.com"
+    assert answer.get("x-content-type-options") == "nosniff"
+
+
+def test_errors_have_pages(served: Served) -> None:
+    html = "Accept: text/html\r\n"
+    assert b"There is nothing here" in served.ask("nowhere.example.net/", html).body
+    for peer in served.api:
+        peer.reply = b"HTTP/1.1 503 Busy\r\nContent-Length: 5\r\n\r\nstack"
+    answer = served.ask("example.com/api/x", SECRET + html)
+    assert (answer.status, b"did not work (503)" in answer.body) == (503, True)
+
+
+def test_a_service_and_a_token_decide_who_passes(served: Served) -> None:
+    served.peers[DECIDES].reply = b"HTTP/1.1 200 OK\r\nX-User: ada\r\nContent-Length: 0\r\n\r\n"
+    assert served.ask("admin.example.com/").status == 200
+    (received,) = served.peers[ADMIN].requests
+    assert received.get("x-user") == "ada"
+    served.peers[DECIDES].reply = b"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno"
+    assert served.ask("admin.example.com/").status == 403
+    assert served.ask("tokens.example.com/").status == 401
+    assert served.ask("tokens.example.com/", "Cookie: session=a.b.c\r\n").status == 401
+
+
+def test_copies_go_to_the_mirror(served: Served) -> None:
+    def is_copied() -> bool:
+        served.ask("example.com/api/x", SECRET)
+        return any(each.target == "/x" for each in served.peers[MIRROR].requests)
+
+    eventually(is_copied)
 
 
 def test_its_hooks_run(served: Served) -> None:
