@@ -1,10 +1,10 @@
 """The circuit breaker: what fails too often is not asked for a while."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.support.client import Answer, fetch
+from tests.support.client import Answer, Client
 from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
 from tests.support.origin import ScriptedOrigin
@@ -15,17 +15,21 @@ RULES = '[route.breaker]\nfailures = "50%"\nleast = 6\nwindow = "1m"\nlasts = "4
 
 
 @pytest.fixture
-def broken(edged: Callable[..., Edged], origin: ScriptedOrigin) -> Edged:
+def broken(edged: Callable[..., Edged], origin: ScriptedOrigin) -> Iterator[Client]:
+    """A client that stays with one of two workers, each of which has a breaker of its own."""
     origin.reply = BAD
-    return edged(route("a.test", origin.address) + RULES, workers=1)
+    served = edged(route("a.test", origin.address) + RULES, workers=2)
+    with Client(served.address) as client:
+        yield client
 
 
-def ask(edged: Edged) -> Answer:
-    return fetch(edged.address, host="a.test")
+def ask(client: Client) -> Answer:
+    client.send(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+    return client.read_answer()
 
 
 def test_a_failing_upstream_is_left_alone_and_tried_again(
-    broken: Edged, origin: ScriptedOrigin
+    broken: Client, origin: ScriptedOrigin
 ) -> None:
     assert [ask(broken).status for _ in range(6)] == [500] * 6
     refused = ask(broken)
@@ -38,7 +42,7 @@ def test_a_failing_upstream_is_left_alone_and_tried_again(
 
 
 def test_one_that_goes_on_failing_is_asked_once_each_time(
-    broken: Edged, origin: ScriptedOrigin
+    broken: Client, origin: ScriptedOrigin
 ) -> None:
     for _ in range(6):
         ask(broken)
@@ -49,7 +53,7 @@ def test_one_that_goes_on_failing_is_asked_once_each_time(
     assert len(origin.requests) == asked
 
 
-def test_some_failures_are_no_reason(broken: Edged, origin: ScriptedOrigin) -> None:
+def test_some_failures_are_no_reason(broken: Client, origin: ScriptedOrigin) -> None:
     for number in range(30):
         origin.reply = BAD if number % 3 == 2 else OK
         assert ask(broken).status in (200, 500)
