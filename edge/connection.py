@@ -1,7 +1,9 @@
 """A raw non-blocking socket with one persistent watcher and deadlines as plain fields.
 
 Reading waits first and then reads, so there is no exception per would-block; the watcher stays
-registered with the loop across requests. A deadline is a number that the worker's sweeper compares
+registered with the loop across requests. Small writes are sent together when the loop's turn ends:
+who is woken by the first is still awake for the others, and waking a process costs more than a
+`send`. A deadline is a number that the worker's sweeper compares
 twice a second, not a timer. `OSError` does not leave this file: the other side's going away is
 `Gone`, a passed deadline is `Expired`.
 """
@@ -22,6 +24,9 @@ BULK_BYTES: Final = 262144
 FILE_BYTES: Final = 1 << 20
 NEVER: Final = float("inf")
 
+TOGETHER_BYTES: Final = 16384
+"""A write up to this size waits for the end of the loop's turn."""
+
 _READ, _WRITE = 1, 2
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -40,8 +45,13 @@ class Connection:
     """One socket, either side. At most one greenlet reads it and one writes it at a time."""
 
     __slots__ = (
+        "_box",
         "_hub_switch",
+        "_idle_s",
+        "_is_boxed",
         "_loop",
+        "_lost",
+        "_out",
         "_reader",
         "_watcher",
         "_watching",
@@ -61,6 +71,11 @@ class Connection:
         hub = gevent.get_hub()
         self._loop = hub.loop
         self._hub_switch: Callable[[], Any] = hub.switch
+        self._box = outbox(hub)
+        self._is_boxed = False
+        self._out = b""  # written, and not sent yet
+        self._idle_s = 0.0
+        self._lost = ""  # why what was written cannot be sent
         self.sock = sock
         self.registry = registry  # all open connections of the worker, for its sweeper
         self._watcher = self._loop.io(sock.fileno(), _READ)
@@ -149,18 +164,33 @@ class Connection:
     # Writing
 
     def write(self, data: bytes, idle_s: float) -> None:
-        """Send all of it, waiting at most `idle_s` for each piece to be taken."""
-        try:
-            sent = self.sock.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as error:
-            raise Gone(error.strerror) from None
-        if sent != len(data):
-            self._write_rest(memoryview(data)[sent:], idle_s)
+        """Send all of it, waiting at most `idle_s` for each piece to be taken.
+
+        A small one is sent when the loop's turn ends. That it fails is told by the next call, and
+        by reading.
+        """
+        if self._lost or self.closed:
+            raise Gone(self._lost or "closed")
+        if not self._out:
+            if len(data) <= TOGETHER_BYTES:
+                self._out = data
+                self._idle_s = idle_s
+                self._is_boxed = True
+                self._box.append(self)
+                return
+        elif self._is_boxed and len(self._out) + len(data) <= TOGETHER_BYTES:
+            self._out += data
+            return
+        self._write_now(data, idle_s)
+
+    def push(self, idle_s: float) -> None:
+        """Send what was written, now; waits as `write` does."""
+        if self._out:
+            self._write_now(b"", idle_s)
 
     def send_file(self, fd: int, offset: int, count: int, idle_s: float) -> int:
         """Send a part of a file without copying it, as far as there is one; how much was sent."""
+        self.push(idle_s)
         left = count
         while left:
             try:
@@ -196,7 +226,11 @@ class Connection:
             self.write_deadline = NEVER
 
     def finish_writing(self) -> None:
-        """Tell the other side that no more bytes come."""
+        """Tell the other side that no more bytes come, once all is sent."""
+        try:
+            self.push(self._idle_s)
+        except (Gone, Expired):
+            return
         try:
             self.sock.shutdown(_socket.SHUT_WR)
         except OSError:
@@ -220,6 +254,8 @@ class Connection:
             waiter, self._writer = self._writer, None
             self.write_deadline = NEVER
             waiter.throw(Expired())
+        elif self.write_deadline < now:
+            self.close()  # it did not take what was left of a small write
         if self.read_deadline < now and not self.closed:
             self.read_deadline = NEVER
             waiter, self._reader = self._reader, None
@@ -229,10 +265,17 @@ class Connection:
                 self.on_expired()
 
     def close(self) -> None:
-        """Close the socket; whoever still waits gets `Gone`. Closing twice is fine."""
+        """Close the socket; whoever still waits gets `Gone`. Closing twice is fine.
+
+        What was written is sent as far as that is possible without waiting: `push` comes first
+        where it matters.
+        """
         if self.closed:
             return
+        if self._out:
+            self.send_out()
         self.closed = True
+        self._out = b""
         self._watcher.stop()
         self._watcher.close()
         if self._write_watcher is not None:
@@ -252,7 +295,48 @@ class Connection:
                 self.pause()
             self.close()
 
+    def send_out(self) -> None:
+        """Called when the loop's turn ends: send what was written in it. Raises nothing."""
+        self._is_boxed = False
+        data = self._out
+        if not data or self.closed:
+            return
+        try:
+            sent = self._transmit(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            self._lost, self._out = error.strerror or str(error), b""
+            return
+        if sent == len(data):
+            self._out = b""
+            return
+        self._out = data[sent:]
+        self._send_later()
+
     # Private
+
+    def _transmit(self, data: bytes | memoryview) -> int:
+        return self.sock.send(data)
+
+    def _write_now(self, data: bytes, idle_s: float) -> None:
+        if self._out:
+            data, self._out = self._out + data, b""
+        try:
+            sent = self._transmit(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise Gone(error.strerror) from None
+        if sent != len(data):
+            self._write_rest(memoryview(data)[sent:], idle_s)
+
+    def _send_later(self) -> None:
+        """The other side takes no more now: go on when it does."""
+        if self._write_watcher is None:
+            self._write_watcher = self._loop.io(self.sock.fileno(), _WRITE)
+        self.write_deadline = monotonic() + self._idle_s
+        self._write_watcher.start(self._writable)
 
     def _readable(self) -> None:
         waiter = self._reader
@@ -267,12 +351,16 @@ class Connection:
         if waiter is not None:
             self._writer = None
             waiter.switch()
+            return
+        self._write_watcher.stop()
+        self.write_deadline = NEVER
+        self.send_out()
 
     def _write_rest(self, view: memoryview, idle_s: float) -> None:
         while view:
             self.wait_writable(idle_s)
             try:
-                view = view[self.sock.send(view) :]
+                view = view[self._transmit(view) :]
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -293,6 +381,41 @@ def first_readable(connections: Sequence[Connection]) -> Connection:
     finally:
         for each in connections:
             each._reader = None
+
+
+class Outbox(list[Connection]):
+    """The connections that have something to send when the turn of one hub's loop ends."""
+
+    def __init__(self, hub: gevent.hub.Hub) -> None:
+        super().__init__()
+        self.hub = hub
+        # After gevent's own, which runs greenlets that may write.
+        self._watcher = hub.loop.prepare(ref=False, priority=hub.loop.MINPRI)
+        self._watcher.start(self._send)
+
+    def __repr__(self) -> str:
+        return f"<Outbox {len(self)}>"
+
+    # Private
+
+    def _send(self) -> None:
+        """Runs in the hub, just before it waits."""
+        if self:
+            batch = self[:]
+            self.clear()
+            for connection in batch:
+                connection.send_out()
+
+
+def outbox(hub: gevent.hub.Hub) -> Outbox:
+    """The outbox of a hub, made when it is asked for first."""
+    global _outbox
+    if _outbox is None or _outbox.hub is not hub:
+        _outbox = Outbox(hub)
+    return _outbox
+
+
+_outbox: Outbox | None = None
 
 
 def dial(address: str, timeout_s: float, registry: set[Connection]) -> Connection:

@@ -5,6 +5,7 @@ heads, runs one exchange after the other in the order of the pipeline, and decid
 connection may go on.
 """
 
+import contextlib
 import logging
 from typing import Final
 
@@ -245,6 +246,8 @@ class Session:
                 self._linger()
                 return False
             self._buffer = body.rest
+        if not downstream.keep:
+            self._push()
         if not downstream.keep and (self._buffer or self._woken):
             self._linger()  # closing on what was not read resets, and the answer may be lost
         return downstream.keep
@@ -336,6 +339,7 @@ class Session:
         exchange = Exchange(engine.new_id(), Request(), client, monotonic(), engine.base)
         downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, engine.via)
         refuse(self, exchange, downstream, error)
+        self._push()
         if not self.connection.closed:
             self._linger()
         self._finish()
@@ -356,6 +360,11 @@ class Session:
                 left -= len(data)
         except (Gone, Expired):
             pass
+
+    def _push(self) -> None:
+        """What was answered is on its way before the connection ends."""
+        with contextlib.suppress(Gone, Expired):
+            self.connection.push(self.engine.timeouts.write_idle_s)
 
     def _finish(self) -> None:
         self.connection.close()
