@@ -186,7 +186,7 @@ def _upstream(table: Table, request: Request, route: Route, client: str) -> dict
         raise Refused("bad-client", f"{client!r} is no address.") from None
     before = Headers(request.block).items()
     exchange = Exchange(
-        EXCHANGE_ID, request, forwarding.client_of(request), 0.0, Chains([], []).base
+        EXCHANGE_ID, request, forwarding.client_of(request), 0.0, Chains([], []).base()
     )
     exchange.route = route
     exchange.peer = Peer(route.upstreams[0])

@@ -96,6 +96,7 @@ class Control:
         self.sources.channel.start()
         self.events.start()
         self.sources.reloader.names.start()
+        self.sources.reloader.certificates.start()
         self._take_up()
         try:
             self._mind_bans()

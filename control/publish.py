@@ -50,6 +50,11 @@ class Changes:
     added: int = 0  # routes of `put` that are new
     changed: int = 0  # and those that were there; the settings count as neither
 
+    @property
+    def gone(self) -> int:
+        """Routes of `removed`."""
+        return sum(key.startswith(ROUTE) for key in self.removed)
+
     def __bool__(self) -> bool:
         return bool(self.put or self.removed)
 
@@ -99,7 +104,7 @@ class Publisher:
     @property
     def routes(self) -> int:
         """How many routes are published."""
-        return len(self.published) - (SETTINGS in self.published)
+        return sum(key.startswith(ROUTE) for key in self.published)
 
     def open(self) -> None:
         """Take up what the file holds. Raises `Refused`.
@@ -124,7 +129,7 @@ class Publisher:
         published = self.published
         put = {key: text for key, text in wanted.items() if published.get(key) != text}
         removed = tuple(key for key in published if key not in wanted)
-        routes = [key for key in put if key != SETTINGS]
+        routes = [key for key in put if key.startswith(ROUTE)]
         added = sum(key not in published for key in routes)
         return Changes(put=put, removed=removed, added=added, changed=len(routes) - added)
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from gevent.event import Event
 
 from control import hookcheck
+from control.certificates import desk_of
 from control.channel import Channel
 from control.config import Loaded, load, loads
 from control.events import Events, wall_time
@@ -71,6 +72,7 @@ class Reloader:
         self.aligned = Event()  # `align` was tried: what the hooks are is known, or why not
         self.completed: Callable[[Settings], Settings] = lambda settings: settings
         self.names = names
+        self.certificates = desk_of(spec, publisher, events)
         self._wanted = Wanted()
         self._named: tuple[Route, ...] = ()  # the routes with names, as they are written
         self._unwritten = False  # `applied` is not in the state database yet
@@ -210,15 +212,17 @@ class Reloader:
             rolls=forced or _rolls(self.spec, loaded.spec),
         )
 
-    def _changes(self, loaded: Loaded) -> Changes:
+    def _changes(self, loaded: Loaded, *, strict: bool = True) -> Changes:
         routes = map(self.names.expand, loaded.routes)
-        return self._publisher.changes(entries(routes, self.completed(loaded.settings)))
+        table = entries(routes, self.completed(loaded.settings))
+        return self._publisher.changes(table | self.certificates.rows(loaded.hosts, strict=strict))
 
     def _settle(self, loaded: Loaded) -> None:
         """That one is published: its names are the ones to follow."""
         self._wanted = _wanted(loaded)
         self._named = tuple(route for route in loaded.routes if names_of((route,)))
         self.names.follow(self._wanted)
+        self.certificates.follow(loaded.hosts)
 
     def _apply(self, plan: _Plan) -> dict[str, Any]:
         applied = Applied(
@@ -297,7 +301,7 @@ class Reloader:
 
     def _take_over(self, loaded: Loaded, earlier: Applied | None) -> None:
         """Publish a configuration; serving does not wait for the state database."""
-        changes = self._changes(loaded)
+        changes = self._changes(loaded, strict=False)
         if changes:
             self._publisher.prepare(changes)
             self._publisher.commit()
@@ -355,7 +359,7 @@ def _rolls(old: Spec, new: Spec) -> bool:
 
 
 def _counts(changes: Changes) -> dict[str, int]:
-    return {"added": changes.added, "changed": changes.changed, "removed": len(changes.removed)}
+    return {"added": changes.added, "changed": changes.changed, "removed": changes.gone}
 
 
 def _summary(outcome: dict[str, Any]) -> str:

@@ -70,6 +70,7 @@ def status(sources: Sources) -> dict[str, Any]:
         "generation": sources.publisher.generation,
         "routes": sources.publisher.routes,
         "http": list(spec.http),
+        "https": list(spec.https),
         "metrics": spec.metrics,
         "workers": listed,
         "modes": sources.modes.listed(),

@@ -58,6 +58,7 @@ class Connection:
         "_write_watcher",
         "_writer",
         "closed",
+        "has_more",
         "idle",
         "on_expired",
         "on_readable",
@@ -88,6 +89,7 @@ class Connection:
         self.on_readable: Callable[[], None] = self.pause
         self.on_expired: Callable[[], None] = self.close
         self.closed = False
+        self.has_more = False  # there may be something to read that the socket does not tell of
         self.idle = False  # kept in a pool
         registry.add(self)
 
@@ -418,10 +420,17 @@ def outbox(hub: gevent.hub.Hub) -> Outbox:
 _outbox: Outbox | None = None
 
 
-def dial(address: str, timeout_s: float, registry: set[Connection]) -> Connection:
+def dial(
+    address: str,
+    timeout_s: float,
+    registry: set[Connection],
+    *,
+    kind: type[_socket.socket] = _socket.socket,
+    make: Callable[[_socket.socket, set[Connection]], Connection] = Connection,
+) -> Connection:
     """Connect to "IP:port", "[v6]:port" or "unix:/path"; `Expired` or `OSError` when it fails."""
     family, target = parse_address(address)
-    sock = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    sock = kind(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
     sock.setblocking(False)
     if family != _socket.AF_UNIX:
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
@@ -429,7 +438,7 @@ def dial(address: str, timeout_s: float, registry: set[Connection]) -> Connectio
     if code not in (0, 115):  # EINPROGRESS
         sock.close()
         raise OSError(code, "cannot connect")
-    connection = Connection(sock, registry)
+    connection = make(sock, registry)
     if code:
         try:
             connection.wait_writable(timeout_s)

@@ -39,12 +39,14 @@ class Engine:
         self.pool = Pool(self.connections)
         self.fetcher = Fetcher(self.pool)
         self.chains = chains
-        self.base = chains.base  # what passes before a route is known, and without one
+        self.base = chains.base()  # what passes before a route is known, and without one
         self.peers = peers
         self._plans: dict[str, Plan] = {}
         self.access_log = access_log
         self.cells = cells
         self.via = b"\r\nVia: 1.1 edged"
+        self.hsts = b""  # a field of answers over TLS
+        self.handshakes = 0  # under way
         self.draining = False
         self.exchanges = 0
         self.sessions = 0
@@ -69,13 +71,18 @@ class Engine:
         """Serve another table from the next request on."""
         settings: Settings = table.settings
         if self.applying(settings):
-            self._plans.clear()  # routes pass other hooks now
+            self._plans.clear()  # requests pass other hooks now
+            self.base = self.chains.base()
         self.table = table
         self.limits = settings.limits
         self.timeouts = settings.timeouts
         self.trusted = networks(settings.trusted_proxies)
         self.proxy_protocol = networks(settings.proxy_protocol)
         self.underscores = settings.underscore_headers
+        tls = settings.tls
+        self.hsts = (
+            b"\r\nStrict-Transport-Security: max-age=%d" % tls.hsts_s if tls and tls.hsts_s else b""
+        )
         self.pool.limit = settings.limits.pool_idle
         self.pool.idle_s = settings.timeouts.pool_idle_s
 

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     """Why the edge answered by itself or ended an exchange. The values never change."""
 
     BAD_REQUEST = "bad-request"
+    PLAIN_HTTP = "plain-http"
+    MISDIRECTED = "misdirected"
     HEAD_TIMEOUT = "head-timeout"
     HEAD_TOO_LARGE = "head-too-large"
     TARGET_TOO_LONG = "target-too-long"
@@ -55,6 +57,7 @@ class Reason(StrEnum):
     CONNECT_REFUSED = "connect-refused"
     CONNECT_FAILED = "connect-failed"
     CONNECT_TIMEOUT = "connect-timeout"
+    TLS_FAILED = "tls-failed"
     TIMEOUT = "timeout"
     UPSTREAM_CLOSED = "upstream-closed"
     BAD_RESPONSE = "bad-response"
@@ -68,6 +71,8 @@ class Reason(StrEnum):
 
 SIDES: dict[Reason, Side] = {
     Reason.BAD_REQUEST: Side.DOWNSTREAM,
+    Reason.PLAIN_HTTP: Side.DOWNSTREAM,
+    Reason.MISDIRECTED: Side.DOWNSTREAM,
     Reason.HEAD_TIMEOUT: Side.DOWNSTREAM,
     Reason.HEAD_TOO_LARGE: Side.DOWNSTREAM,
     Reason.TARGET_TOO_LONG: Side.DOWNSTREAM,
@@ -96,6 +101,7 @@ SIDES: dict[Reason, Side] = {
     Reason.CONNECT_REFUSED: Side.UPSTREAM,
     Reason.CONNECT_FAILED: Side.UPSTREAM,
     Reason.CONNECT_TIMEOUT: Side.UPSTREAM,
+    Reason.TLS_FAILED: Side.UPSTREAM,
     Reason.TIMEOUT: Side.UPSTREAM,
     Reason.UPSTREAM_CLOSED: Side.UPSTREAM,
     Reason.BAD_RESPONSE: Side.UPSTREAM,

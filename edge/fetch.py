@@ -13,7 +13,7 @@ from edge.errors import EdgeError, Reason
 from edge.headers import block_of, check_field
 from edge.http1.framing import decoder_for
 from edge.http1.parse import parse_response
-from edge.message import UNTIL_CLOSE, Response
+from edge.message import UNTIL_CLOSE, Peer, Response
 from edge.pool import Pool
 
 ANSWER_BYTES: Final = 1 << 20
@@ -55,7 +55,7 @@ class Fetcher:
             upstream = self.pool.take(address)
             reused = upstream is not None
             if upstream is None:
-                upstream = self.pool.connect(address, timeout_s)
+                upstream = self.pool.connect(Peer(address), timeout_s)
             try:
                 return self._ask(address, upstream, method, data, deadline)
             except EdgeError as error:

@@ -135,7 +135,7 @@ class Forward:
                 self._upload.stop()
             if kept:
                 # A hedge may have found another peer.
-                self._engine.pool.put((exchange.peer or peer).address, upstream)
+                self._engine.pool.put((exchange.peer or peer).way, upstream)
             else:
                 upstream.close()
 
@@ -164,18 +164,18 @@ class Forward:
     def _connect(self, peer: Peer) -> tuple[Connection, bool]:
         engine = self._engine
         exchange = self._exchange
-        upstream = None if self._stale else engine.pool.take(peer.address)
+        upstream = None if self._stale else engine.pool.take(peer.way)
         while upstream is not None and exchange.request.method not in IDEMPOTENT:
             if not upstream.is_stale():
                 break
             upstream.close()
-            upstream = engine.pool.take(peer.address)
+            upstream = engine.pool.take(peer.way)
         if upstream is not None:
             engine.cells[counters.UPSTREAM_REUSES] += 1
             exchange.connected = monotonic()
             return upstream, True
         try:
-            upstream = engine.pool.connect(peer.address, engine.timeouts.connect_s)
+            upstream = engine.pool.connect(peer, engine.timeouts.connect_s)
         except EdgeError as error:
             engine.cells[counters.CONNECT_ERRORS] += 1
             for call in self._chain.fail_to_connect:

@@ -36,7 +36,8 @@ class Forwarding:
         if self._trusted:
             chain = request.forwarded.get(b"x-forwarded-for", b"")
             if chain:
-                return Client(client_of(self.address, chain, self._trusted), trusted=True)
+                found = client_of(self.address, chain, self._trusted)
+                return Client(found, trusted=True, tls=self.client.tls)
         return self.client
 
     def id_of(self, request: Request) -> str:

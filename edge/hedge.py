@@ -105,7 +105,7 @@ class Hedge:
         timeouts = engine.timeouts
         pool = engine.pool
         try:
-            second = pool.take(peer.address) or pool.connect(peer.address, timeouts.connect_s)
+            second = pool.take(peer.way) or pool.connect(peer, timeouts.connect_s)
         except EdgeError:
             return  # the first peer may still answer
         try:

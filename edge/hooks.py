@@ -158,7 +158,10 @@ class Chains:
         self._hooks = hooks
         self._watch = watch or Watch()
         self._made: dict[tuple[Hook, ...], Chain] = {}
-        self.base = self._of(tuple(hook for hook in builtin if hook.applies_to(None)))
+
+    def base(self) -> Chain:
+        """The chain for requests whose route is not known yet."""
+        return self._of(tuple(hook for hook in self._builtin if hook.applies_to(None)))
 
     def of(self, route: Route) -> Chain:
         """The chain for requests of that route."""

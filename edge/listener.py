@@ -8,9 +8,14 @@ import gevent
 
 from edge.connection import Connection
 from edge.engine import Engine
+from edge.handshake import Handshake
 from edge.session import Session
 from edge.setup import Socket
 from edge.shared import counters
+from edge.table.model import TlsSettings
+from edge.tls.connection import Socket as RawSocket
+from edge.tls.connection import TlsConnection
+from edge.tls.contexts import Contexts
 
 log = logging.getLogger("edge.listener")
 
@@ -24,11 +29,17 @@ PAUSE_S = 0.1
 class Listener:
     """One of the master's sockets, watched while this worker accepts from it."""
 
-    def __init__(self, engine: Engine, socket_: Socket, *, own: bool) -> None:
+    def __init__(
+        self, engine: Engine, socket_: Socket, contexts: Contexts | None = None, *, own: bool
+    ) -> None:
+        """`contexts` are for a socket that speaks TLS."""
+        self._contexts = contexts
         self.engine = engine
         self.address = socket_.address
         self.slot = socket_.slot
         self.own = own
+        self.tls = socket_.tls
+        self._kind = RawSocket if socket_.tls else _socket.socket
         self.exhausted = False  # out of descriptors, for the scoreboard
         self._fd = socket_.fd
         self._family = _socket.AF_INET6 if "[" in socket_.address else _socket.AF_INET
@@ -61,7 +72,9 @@ class Listener:
     def _accept(self) -> None:
         engine = self.engine
         for _ in range(BATCH):
-            if engine.sessions >= engine.limits.connections:
+            if engine.sessions >= engine.limits.connections or (
+                self.tls and engine.handshakes >= self._handshakes_at_most()
+            ):
                 self._rest()
                 return
             try:
@@ -79,7 +92,7 @@ class Listener:
 
     def _welcome(self, fd: int, address: tuple[str, int]) -> None:
         engine = self.engine
-        sock = _socket.socket(self._family, _socket.SOCK_STREAM, 0, fd)
+        sock = self._kind(self._family, _socket.SOCK_STREAM, 0, fd)
         sock.setblocking(False)
         host = address[0]
         if host.startswith("::ffff:"):
@@ -87,7 +100,15 @@ class Listener:
         engine.cells[counters.CONNECTIONS] += 1
         if not self.own:
             engine.cells[counters.TAKEOVERS] += 1
-        Session(engine, Connection(sock, engine.connections), host.partition("%")[0])
+        host = host.partition("%")[0]
+        if isinstance(sock, RawSocket) and self._contexts is not None:
+            Handshake(engine, self._contexts, TlsConnection(sock, engine.connections), host)
+        else:
+            Session(engine, Connection(sock, engine.connections), host)
+
+    def _handshakes_at_most(self) -> int:
+        settings = self.engine.table.settings.tls
+        return settings.handshakes if settings is not None else TlsSettings().handshakes
 
     def _rest(self) -> None:
         """Stop for a moment; what waits stays in the kernel's queue."""

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import io
 
     from edge.peers import PeerState
+    from edge.table.model import UpstreamTls
 
 CHUNKED: Final = -1
 """Body length of a message whose body is chunked."""
@@ -209,14 +210,46 @@ class Response:
         return self._headers is not None and self._headers.changed
 
 
+class TlsFacts:
+    """What is known of a connection that speaks TLS."""
+
+    __slots__ = ("certificate", "cipher", "owner", "resumed", "server_name", "version")
+
+    def __init__(
+        self,
+        server_name: str = "",
+        version: str = "",
+        cipher: str = "",
+        *,
+        resumed: bool = False,
+        certificate: bytes = b"",
+        owner: str = "",
+    ) -> None:
+        self.server_name = server_name
+        """The name that the client asked for; "" when it named none."""
+        self.version = version
+        self.cipher = cipher
+        self.resumed = resumed
+        self.certificate = certificate
+        """The client's own certificate (DER), verified; b"" when it showed none."""
+        self.owner = owner  # of the certificate that it got
+
+    def __repr__(self) -> str:
+        return f"<TlsFacts {self.version} {self.server_name or 'no name'}>"
+
+
 class Client:
     """Who asks: the right-most address that no trusted proxy vouches for."""
 
-    __slots__ = ("address", "port", "trusted")
+    __slots__ = ("address", "port", "tls", "trusted")
 
-    def __init__(self, address: str, port: int = 0, *, trusted: bool = False) -> None:
+    def __init__(
+        self, address: str, port: int = 0, *, trusted: bool = False, tls: TlsFacts | None = None
+    ) -> None:
         self.address = address
         self.port = port
+        self.tls = tls
+        """What is known of the TLS of its connection; None without."""
         self.trusted = trusted  # the connection itself comes from a trusted proxy
 
     def __repr__(self) -> str:
@@ -226,10 +259,16 @@ class Client:
 class Peer:
     """One address that can be dialled: "127.0.0.1:9000", "[::1]:9000", "unix:/run/app.sock"."""
 
-    __slots__ = ("address", "state")
+    __slots__ = ("address", "server_name", "state", "tls", "way")
 
-    def __init__(self, address: str) -> None:
+    def __init__(
+        self, address: str, *, tls: "UpstreamTls | None" = None, server_name: str = ""
+    ) -> None:
+        """`tls` says how it is spoken to with TLS, `server_name` whom its certificate is for."""
         self.address = address
+        self.tls = tls
+        self.server_name = server_name
+        self.way = address if tls is None else f"{address} {server_name} {tls}"  # in the pool
         self.state: PeerState | None = None  # what is known of it, for a peer of a route
 
     def __repr__(self) -> str:

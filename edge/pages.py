@@ -15,6 +15,8 @@ PROBLEM: Final = "application/problem+json"
 
 STATUS: Final[dict[Reason, int]] = {
     Reason.BAD_REQUEST: 400,
+    Reason.PLAIN_HTTP: 400,
+    Reason.MISDIRECTED: 421,
     Reason.HEAD_TIMEOUT: 408,
     Reason.HEAD_TOO_LARGE: 431,
     Reason.TARGET_TOO_LONG: 414,
@@ -43,6 +45,7 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.CONNECT_REFUSED: 502,
     Reason.CONNECT_FAILED: 502,
     Reason.CONNECT_TIMEOUT: 504,
+    Reason.TLS_FAILED: 502,
     Reason.TIMEOUT: 504,
     Reason.UPSTREAM_CLOSED: 502,
     Reason.BAD_RESPONSE: 502,

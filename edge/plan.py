@@ -44,7 +44,7 @@ class Plan:
         weights = balancing.weights or (1,) * len(route.upstreams)
         self._peers = peers
         self._members = [
-            Member(_peer(address, peers), peers.of(address), weight)
+            Member(_peer(address, route, peers), peers.of(address), weight)
             for address, weight in zip(route.upstreams, weights, strict=True)
         ]
         self._pick = policy_of(balancing)
@@ -182,7 +182,18 @@ class Plan:
 _PLAIN: Final = Balancing()
 
 
-def _peer(address: str, peers: Peers) -> Peer:
+def _peer(address: str, route: Route, peers: Peers) -> Peer:
     peer = Peer(address)
+    if route.upstream_tls is not None:
+        name = route.upstream_tls.server_name or _name_of(address, route)
+        peer = Peer(address, tls=route.upstream_tls, server_name=name)
     peer.state = peers.of(address)
     return peer
+
+
+def _name_of(address: str, route: Route) -> str:
+    """What an address was written as: its certificate is for that."""
+    for found in route.names:
+        if address in found.addresses:
+            return found.name.removeprefix("srv:").rpartition(":")[0] or found.name
+    return address.rpartition(":")[0].strip("[]")

@@ -9,8 +9,11 @@ import errno
 
 import gevent.socket
 
-from edge.connection import Connection, Expired, dial, monotonic
+from edge.connection import Connection, Expired, Gone, dial, monotonic
 from edge.errors import EdgeError, Reason, Retry
+from edge.message import Peer
+from edge.tls.clients import dial_tls
+from edge.tls.connection import HandshakeFailed
 
 RESOLVE_S = 10.0
 """How long the address of a name is believed that a hook has chosen: those of the configuration are
@@ -35,9 +38,9 @@ class Pool:
         """How many connections wait."""
         return sum(map(len, self._idle.values()))
 
-    def take(self, address: str) -> Connection | None:
+    def take(self, way: str) -> Connection | None:
         """The connection that was put back last, or None."""
-        waiting = self._idle.get(address)
+        waiting = self._idle.get(way)
         while waiting:
             connection = waiting.pop()
             if not connection.closed:
@@ -45,9 +48,9 @@ class Pool:
                 return connection
         return None
 
-    def put(self, address: str, connection: Connection) -> None:
+    def put(self, way: str, connection: Connection) -> None:
         """Keep a connection whose answer was complete. Past the limit it is closed."""
-        waiting = self._idle.setdefault(address, [])
+        waiting = self._idle.setdefault(way, [])
         if len(waiting) >= self.limit or connection.closed:
             connection.close()
             return
@@ -56,10 +59,18 @@ class Pool:
         connection.watch()
         waiting.append(connection)
 
-    def connect(self, address: str, timeout_s: float) -> Connection:
+    def connect(self, peer: Peer, timeout_s: float) -> Connection:
         """A new connection. Raises `EdgeError`, always to be retried: nothing was sent."""
+        address = peer.address
         try:
-            connection = dial(self._resolve(address, timeout_s), timeout_s, self._registry)
+            target = self._resolve(address, timeout_s)
+            if peer.tls is None:
+                connection = dial(target, timeout_s, self._registry)
+            else:
+                connection = dial_tls(target, peer.tls, peer.server_name, timeout_s, self._registry)
+        except (HandshakeFailed, Gone) as error:
+            text = f"{address}: no TLS: {error}"
+            raise EdgeError(Reason.TLS_FAILED, text, retry=Retry.ALWAYS) from None
         except Expired:
             text = f"{address}: no answer for {timeout_s:g} s"
             raise EdgeError(Reason.CONNECT_TIMEOUT, text, retry=Retry.ALWAYS) from None
@@ -68,7 +79,7 @@ class Pool:
             reason = Reason.CONNECT_REFUSED if refused else Reason.CONNECT_FAILED
             text = f"{address}: {errno.errorcode.get(error.errno or 0, str(error))}"
             raise EdgeError(reason, text, retry=Retry.ALWAYS) from None
-        self._mind(address, connection)
+        self._mind(peer.way, connection)
         return connection
 
     def close(self) -> None:
@@ -102,16 +113,22 @@ class Pool:
         self._names[address] = (now + RESOLVE_S, resolved)
         return resolved
 
-    def _mind(self, address: str, connection: Connection) -> None:
+    def _mind(self, way: str, connection: Connection) -> None:
         """Drop it when anything comes while it is idle: its end, or bytes nobody asked for."""
-        waiting = self._idle.setdefault(address, [])
+        waiting = self._idle.setdefault(way, [])
 
         def drop() -> None:
             if not connection.idle:
                 connection.pause()
                 return
+            if not connection.is_stale():
+                return  # with TLS: a ticket that came late
+            end()
+
+        def end() -> None:
             connection.close()
             if connection in waiting:
                 waiting.remove(connection)
 
-        connection.on_readable = connection.on_expired = drop
+        connection.on_readable = drop
+        connection.on_expired = end

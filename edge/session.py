@@ -21,7 +21,7 @@ from edge.forwarding import Forwarding
 from edge.hooks import HookOverran
 from edge.http1.framing import decoder_for
 from edge.http1.parse import parse_request
-from edge.message import Request
+from edge.message import Request, TlsFacts
 from edge.proxy_protocol import NeedMore, parse_proxy
 from edge.relay import Downstream
 from edge.rewrite import is_within
@@ -45,6 +45,7 @@ class Session:
         "_buffer",
         "_greenlet",
         "_served",
+        "_via",
         "_wants_proxy",
         "_woken",
         "body",
@@ -55,10 +56,14 @@ class Session:
         "forwarding",
         "gone",
         "is_upgraded",
+        "tls",
         "upstream",
     )
 
-    def __init__(self, engine: Engine, connection: Connection, address: str) -> None:
+    def __init__(
+        self, engine: Engine, connection: Connection, address: str, *, past_proxy: bool = False
+    ) -> None:
+        """`past_proxy`: its PROXY header, if it must have one, was read already."""
         self.engine = engine
         self.connection = connection
         self.upstream: Connection | None = None
@@ -71,10 +76,14 @@ class Session:
         self._greenlet: greenlet | None = None
         self._served = 0
         self._woken = False  # the socket has something that was not read yet
-        self._wants_proxy = bool(engine.proxy_protocol) and is_within(
-            address, engine.proxy_protocol
+        self._wants_proxy = (
+            not past_proxy
+            and bool(engine.proxy_protocol)
+            and is_within(address, engine.proxy_protocol)
         )
         self.forwarding = Forwarding(address, engine.trusted, engine.via)
+        self.tls: TlsFacts | None = None  # of a connection that speaks TLS
+        self._via = engine.via
         connection.on_readable = self._readable
         connection.on_expired = self._expired
         engine.sessions += 1
@@ -118,6 +127,13 @@ class Session:
         elif now - exchange.hook_since > limit_s and self._greenlet is not None:
             log.error("%s: hook %s overran its %g s", exchange.id, exchange.hook, limit_s)
             self._greenlet.throw(HookOverran(exchange.hook, limit_s))
+
+    def speak_tls(self, facts: TlsFacts) -> None:
+        """The connection is one with TLS, and the client may have sent a request already."""
+        self.tls = self.forwarding.client.tls = facts
+        self._via = self.engine.via + self.engine.hsts
+        self.busy = self._woken = True
+        self.serve()
 
     # Reading heads, in the borrowed greenlet
 
@@ -166,7 +182,7 @@ class Session:
                     return request
                 deadline = deadline or monotonic() + engine.timeouts.head_s
                 data = self._read_more(deadline)
-            elif self._woken:
+            elif self._woken or self.connection.has_more:
                 self._woken = False
                 data = self.connection.read_now()
                 if data is None:
@@ -203,7 +219,10 @@ class Session:
             buffer = self._take_proxy_header(buffer)
             if not buffer:
                 return None
-        return parse_request(buffer, engine.limits, underscores=engine.underscores)
+        request = parse_request(buffer, engine.limits, underscores=engine.underscores)
+        if self.tls is not None and request is not None:
+            request.scheme = "https"
+        return request
 
     def _take_proxy_header(self, buffer: bytes) -> bytes:
         try:
@@ -229,7 +248,7 @@ class Session:
             engine.base,
         )
         exchange.fetcher = engine.fetcher
-        downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, engine.via)
+        downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, self._via)
         self._served += 1
         if request.length:
             self._attach_body(exchange, downstream)
@@ -337,7 +356,7 @@ class Session:
         engine = self.engine
         client = self.forwarding.client
         exchange = Exchange(engine.new_id(), Request(), client, monotonic(), engine.base)
-        downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, engine.via)
+        downstream = Downstream(self.connection, exchange, engine.timeouts.write_idle_s, self._via)
         refuse(self, exchange, downstream, error)
         self._push()
         if not self.connection.closed:

@@ -24,6 +24,7 @@ class Socket:
     address: str  # "127.0.0.1:8080", "[::1]:8080"
     fd: int
     adopted: bool = False  # the service manager holds it too: never shut it down
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

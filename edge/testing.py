@@ -31,7 +31,7 @@ from edge.headers import Headers
 from edge.hooks import Chains, Hook
 from edge.http1.framing import decoder_for
 from edge.http1.parse import parse_request, parse_response
-from edge.message import Request, Response
+from edge.message import Peer, Request, Response
 from edge.pages import PHRASES
 from edge.peers import Peers
 from edge.pool import Pool
@@ -181,16 +181,17 @@ class _Dialler(Pool):
         super().__init__(rig._engine.connections)
         self._rig = rig
 
-    def connect(self, address: str, timeout_s: float) -> Connection:
+    def connect(self, peer: Peer, timeout_s: float) -> Connection:
+        address = peer.address
         answer = self._rig.peers.get(address)
         if answer is None:
             raise EdgeError(Reason.CONNECT_REFUSED, address, retry=Retry.ALWAYS)
         ours, theirs = _pair()
-        peer = Connection(theirs, self._rig._engine.connections)
-        gevent.spawn(_serve_peer, self._rig, address, peer, answer)
+        served = Connection(theirs, self._rig._engine.connections)
+        gevent.spawn(_serve_peer, self._rig, address, served, answer)
         return Connection(ours, self._rig._engine.connections)
 
-    def put(self, address: str, connection: Connection) -> None:
+    def put(self, way: str, connection: Connection) -> None:
         connection.close()
 
 

@@ -29,7 +29,9 @@ from edge.shared import names
 from edge.shared.counters import HOOK_ERRORS
 from edge.shared.scoreboard import HEARTBEAT_S, STALLED_S, Column, Problem, State
 from edge.shared.segment import Segment
+from edge.table.model import Certificate
 from edge.table.reader import TableError, TableReader
+from edge.tls.contexts import Contexts
 
 log = logging.getLogger("edge.worker")
 
@@ -79,6 +81,7 @@ class Worker:
         self._parent = os.getppid()
         self._watch = Watch(lambda: self._turns)
         self._turns = 0
+        self._ticket_keys = b""
         self._watch.failed = lambda: cells.__setitem__(HOOK_ERRORS, cells[HOOK_ERRORS] + 1)
         hooks = load(setup.options.hooks, setup.options.hook_path)
         self._reader = TableReader(setup.options.table_path)
@@ -94,7 +97,10 @@ class Worker:
             self.platform.follow,
         )
         self.engine.via = f"\r\nVia: 1.1 {setup.options.server_name}".encode("latin-1")
-        self.listeners = [Listener(self.engine, s, own=s.slot == setup.slot) for s in setup.sockets]
+        self.contexts = self._contexts()
+        self.listeners = [
+            Listener(self.engine, s, self.contexts, own=s.slot == setup.slot) for s in setup.sockets
+        ]
         self._bans = names.bans()
         self._stopped = gevent.event.Event()
         self._refreshing = False
@@ -121,6 +127,31 @@ class Worker:
         return EXIT_DONE
 
     # Private
+
+    def _contexts(self) -> Contexts | None:
+        """For listeners that speak TLS, if there are any."""
+        if not any(each.tls for each in self.setup.sockets):
+            return None
+        engine = self.engine
+
+        def find(name: str) -> Certificate | None:
+            table = engine.table
+            settings = table.settings.tls
+            found = table.certificate(name) if name else None
+            if found is None and settings is not None and settings.default:
+                found = table.certificate(settings.default)
+            return found
+
+        contexts = Contexts(find, lambda name: engine.table.challenge(name))
+        self._share_tickets(contexts)
+        return contexts
+
+    def _share_tickets(self, contexts: Contexts | None) -> None:
+        """Take up the keys that control made last."""
+        keys = self.segment.ticket_keys()
+        if contexts is not None and keys and keys != self._ticket_keys:
+            self._ticket_keys = keys
+            contexts.share_tickets(keys)
 
     def _start_watchers(self) -> None:
         loop = gevent.get_hub().loop
@@ -161,6 +192,7 @@ class Worker:
         row[Column.PROBLEMS] = self._problems()
         engine.peers.refresh(monotonic())
         self._bans.refresh()
+        self._share_tickets(self.contexts)
         if self.segment.generation > engine.table.generation and self._turns % 10 == 0:
             self._refresh_soon()
         if not engine.draining:
@@ -214,8 +246,8 @@ class Worker:
             while self.segment.generation > engine.table.generation:
                 wanted = self.segment.generation
                 table = self._reader.refresh(engine.table, wanted, engine.yield_loop)
-                engine.apply(table)
                 self.platform.router.table = table
+                engine.apply(table)
                 self.row[Column.ACKED] = table.generation
                 if table.generation < wanted:
                     break

@@ -17,7 +17,7 @@ from supervisor.handle import Plan
 from supervisor.journal import Packet
 from supervisor.listeners import Extension
 from supervisor.roll import Roll
-from supervisor.spec import Spec, from_json
+from supervisor.spec import Spec, addresses, from_json
 from supervisor.tree import Tree
 
 log = logging.getLogger("edged.apply")
@@ -84,7 +84,9 @@ class Apply:
         folders.make_access_log(spec, who)
         if spec.metrics != old.metrics and spec.metrics:
             self._metrics_fd = sockets.listen_alone(spec.metrics)
-        self._extension = tree.holdings.listeners.extend(spec.http, spec.workers, hold_back=True)
+        self._extension = tree.holdings.listeners.extend(
+            addresses(spec), spec.workers, hold_back=True
+        )
         if not rolls:
             self._commit()
             return True
@@ -99,7 +101,7 @@ class Apply:
         tree.plan = self._new
         for handle in tree.pool.current.values():
             handle.plan = replace(self._new, code=handle.plan.code)
-        tree.holdings.listeners.keep_only(spec.http, spec.workers)
+        tree.holdings.listeners.keep_only(addresses(spec), spec.workers)
         for slot in sorted(tree.pool.current, reverse=True):
             if slot > spec.workers:
                 tree.pool.retire(slot)
@@ -165,7 +167,7 @@ def _refuse(old: Spec, new: Spec, capacity: int) -> None:
 def _needs_roll(old: Spec, new: Spec) -> bool:
     return (
         old.worker != new.worker
-        or old.http != new.http
+        or (old.http, old.https) != (new.http, new.https)
         or old.workers != new.workers
         or (old.user, old.group) != (new.user, new.group)
     )

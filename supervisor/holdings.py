@@ -14,7 +14,7 @@ from supervisor import folders, lock, sockets
 from supervisor.errors import ListenError
 from supervisor.identity import Identity
 from supervisor.listeners import Listeners
-from supervisor.spec import DRAINING_PER_SLOT, MAX_WORKERS, Spec
+from supervisor.spec import DRAINING_PER_SLOT, MAX_WORKERS, Spec, addresses
 
 log = logging.getLogger("edged.holdings")
 
@@ -58,7 +58,7 @@ def acquire(spec: Spec, identity: Identity) -> Holdings:
     if spec.metrics:
         adopted = activated.pop(spec.metrics, None)
         metrics_fd = adopted[0] if adopted else sockets.listen_alone(spec.metrics)
-    listeners.adopt(activated, spec.http)
+    listeners.adopt(activated, addresses(spec))
     _listen(listeners, spec)
     segment = Segment.create(rows_for(capacity))
     return Holdings(
@@ -106,7 +106,7 @@ def _listen(listeners: Listeners, spec: Spec) -> None:
     deadline = time.monotonic() + PORT_WAIT_S
     while True:
         try:
-            listeners.extend(spec.http, spec.workers)
+            listeners.extend(addresses(spec), spec.workers)
             return
         except ListenError as error:
             cause = error.__cause__

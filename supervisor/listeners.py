@@ -88,11 +88,18 @@ class Listeners:
             if group.served or slots < len(group.fds):
                 self._steer(group, slots)
 
-    def of(self, addresses: tuple[str, ...]) -> tuple[Socket, ...]:
+    def of(self, plain: tuple[str, ...], tls: tuple[str, ...] = ()) -> tuple[Socket, ...]:
         """What a worker inherits: the sockets of those addresses, of all slots."""
-        wanted = {bound for address in addresses for bound in sockets.expand(address)}
+        secure = {bound for address in tls for bound in sockets.expand(address)}
+        wanted = secure | {bound for address in plain for bound in sockets.expand(address)}
         return tuple(
-            Socket(slot=index + 1, address=group.address, fd=fd, adopted=group.adopted)
+            Socket(
+                slot=index + 1,
+                address=group.address,
+                fd=fd,
+                adopted=group.adopted,
+                tls=group.address in secure,
+            )
             for group in self.groups.values()
             if group.address in wanted
             for index, fd in enumerate(group.fds)

@@ -28,7 +28,7 @@ from supervisor.handle import Plan
 from supervisor.holdings import acquire
 from supervisor.journal import Packet
 from supervisor.signals import Signals
-from supervisor.spec import Spec, to_json
+from supervisor.spec import Spec, addresses, to_json
 from supervisor.stop import Stop
 from supervisor.takeover import Takeover, take_up
 from supervisor.tree import Job, Tree
@@ -122,7 +122,9 @@ class Master:
             self._jobs.append(self._takeover)
             return
         log.info(
-            "starting: %d workers on %s", tree.plan.spec.workers, " ".join(tree.plan.spec.http)
+            "starting: %d workers on %s",
+            tree.plan.spec.workers,
+            " ".join(addresses(tree.plan.spec)),
         )
         for slot in range(1, tree.plan.spec.workers + 1):
             tree.pool.start(slot, tree.plan)

@@ -22,6 +22,7 @@ class Spec:
     config_path: str  # absolute
     http: tuple[str, ...]  # canonical addresses: "127.0.0.1:8080", "[::]:80"
     workers: int
+    https: tuple[str, ...] = ()  # likewise, with TLS
     state_dir: str  # absolute
     run_dir: str  # absolute; holds edged.sock and edged.lock
     metrics: str = ""  # address, or ""
@@ -44,6 +45,11 @@ class ControlSetup:
     metrics_fd: int  # listening TCP socket, or -1
 
 
+def addresses(spec: Spec) -> tuple[str, ...]:
+    """All addresses to listen on."""
+    return spec.http + spec.https
+
+
 def to_json(spec: Spec) -> str:
     """The text of a spec."""
     return json.dumps(asdict(spec), separators=(",", ":"))
@@ -55,4 +61,5 @@ def from_json(text: str) -> Spec:
     worker = raw.pop("worker")
     worker["hooks"] = tuple(worker["hooks"])
     raw["http"] = tuple(raw["http"])
+    raw["https"] = tuple(raw.get("https", ()))
     return Spec(**raw, worker=WorkerOptions(**worker))

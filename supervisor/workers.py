@@ -194,7 +194,7 @@ class Pool:
             doorbell_fd=holdings.doorbells[handle.row],
             stack_fd=handle.stack_fd,
             master_pid=os.getpid(),
-            sockets=holdings.listeners.of(plan.spec.http),
+            sockets=holdings.listeners.of(plan.spec.http, plan.spec.https),
         )
         inheritance = Inheritance(
             title=f"edged: worker {handle.slot}",

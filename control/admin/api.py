@@ -35,6 +35,7 @@ class Api:
             "/v1/peers": commands.peers,
             "/v1/bans": commands.bans,
             "/v1/modes": commands.modes,
+            "/v1/certs": commands.certs,
         }
         self._ordered: dict[str, Callable[[Document], Document]] = {
             "/v1/reload": commands.reload,

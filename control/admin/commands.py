@@ -135,6 +135,10 @@ class Commands:
         """Targets in maintenance, or paused."""
         return {"modes": self._sources.modes.listed()}
 
+    def certs(self, query: Query) -> Document:
+        """The hosts, and the certificate that each is served with."""
+        return {"certs": self._sources.reloader.certificates.listed()}
+
     # Orders
 
     def ban(self, body: Document) -> Document:

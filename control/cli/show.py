@@ -181,6 +181,16 @@ def modes(document: Document) -> str:
     return table(heads, rows) if rows else "all routes serve as usual"
 
 
+def certs(document: Document) -> str:
+    """`edgectl certs`."""
+    rows = [
+        (each["host"], each["mode"], each["issuer"], _when(each["not_after"]), each["problem"])
+        for each in document["certs"]
+    ]
+    heads = ("host", "mode", "issuer", "expires", "problem")
+    return table(heads, rows) if rows else "no host has TLS"
+
+
 def entered(document: Document, what: str) -> str:
     """`edgectl maintenance` and `edgectl pause`."""
     text = printable(f"{document['target']} {what}")

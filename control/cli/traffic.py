@@ -214,5 +214,16 @@ def resume(context: Context, target: str) -> None:
     context.say(document, lambda done: show.entered(done, "serves as usual"))
 
 
-VERBS: Final = (peers, peer, ban, unban, bans, maintenance, pause, resume, modes)
+@click.command(short_help="The hosts, and the certificate of each.")
+@click.pass_obj
+def certs(context: Context) -> None:
+    """The hosts, the certificate that each is served with, and what is wrong with it.
+
+    \b
+    Example: edgectl certs
+    """
+    context.say(context.client.get("/v1/certs"), show.certs)
+
+
+VERBS: Final = (certs, peers, peer, ban, unban, bans, maintenance, pause, resume, modes)
 """All of them."""

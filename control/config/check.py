@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from control.config import kinds, schema
+from control.config.hosts import Declared, check_hosts
 from control.config.kinds import nearest
 from control.config.machine import Machine
 from control.config.positions import Keys, Node, inside, line_of
@@ -36,6 +37,7 @@ class CheckedRoute:
     line: int
     values: dict[str, Any]
     patterns: list[Owned] = field(default_factory=list)
+    place: Node = field(default=0, repr=False)
 
 
 @dataclass(slots=True)
@@ -43,9 +45,11 @@ class Checked:
     """A file as read. Groups are complete; routes hold only what is written."""
 
     server: dict[str, Any]
+    tls: dict[str, Any]
     limits: dict[str, Any]
     timeouts: dict[str, Any]
     routes: list[CheckedRoute]
+    hosts: list[Declared]  # what the routes say of the hosts' certificates
 
 
 def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -> Checked:
@@ -61,7 +65,15 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
         if group is not ROUTE
     }
     routes = _routes(walk, raw, places, machine)
-    checked = Checked(groups["server"], groups["limits"], groups["timeouts"], routes)
+    hosts = [
+        Declared(_host_of(owned.pattern), owned.line, route.values.get("tls"), route.place)
+        for route in routes
+        for owned in route.patterns
+    ]
+    checked = Checked(
+        groups["server"], groups["tls"], groups["limits"], groups["timeouts"], routes, hosts
+    )
+    check_hosts(hosts, report, listens=bool(groups["server"]["https"]))
     _check_patterns(checked, report)
     _check_limits(checked, inside(places, "limits"), report)
     ServerCheck(checked.server, inside(places, "server"), report, machine).run()
@@ -98,7 +110,7 @@ def _routes(
     for index, table in enumerate(tables):
         here = inside(place, index)
         values = walk.table(ROUTE, table, here)
-        route = CheckedRoute(line_of(here), values)
+        route = CheckedRoute(line_of(here), values, place=here)
         match = inside(here, "match")
         several = isinstance(table.get("match"), list)
         for number, pattern in enumerate(values.get("match", ())):
@@ -251,6 +263,10 @@ def _check_limits(checked: Checked, place: Node, report: Report) -> None:
         show = kinds.SIZE.show
         message = f"{show(line)} is more than a whole head may have: limits.head is {show(head)}"
         report.add(line_of(inside(place, "request_line")), "limits.request_line", message)
+
+
+def _host_of(pattern: str) -> str:
+    return pattern.partition("/")[0]
 
 
 def _unknown(key: str, known: list[str]) -> str:

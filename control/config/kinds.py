@@ -278,6 +278,12 @@ def _keys(text: str) -> str:
     return _target(text)
 
 
+def _tls_mode(text: str) -> str:
+    if text not in ("auto", "internal", "own", "off"):
+        raise ValueError(f'{_quote(text)} is no mode: use "auto", "internal", "own" or "off"')
+    return text
+
+
 def _same_site(text: str) -> str:
     if text not in ("Lax", "Strict", "None"):
         raise ValueError(f'{_quote(text)} is no SameSite: use "Lax", "Strict" or "None"')
@@ -378,5 +384,6 @@ ORIGIN: Final = _textual("origin", "https://app.example.com", _origin)
 TOKEN_NAME: Final = _textual("token", "X-User", _token)
 ALGORITHM: Final = _textual("algorithm", "ES256", _algorithm)
 KEYS: Final = _textual("URL or path", "https://id.example.com/jwks.json", _keys)
+TLS_MODE: Final = _textual("choice", "auto", _tls_mode)
 SAME_SITE: Final = _textual("choice", "Lax", _same_site)
 FIELD_NAME: Final = _textual("header name", "Server", read_name)

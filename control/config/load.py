@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from control.config.check import check
+from control.config.hosts import HostTls, hosts_of
 from control.config.machine import Machine, ThisMachine
 from control.config.positions import scan
 from control.config.problem import Problem, Report
@@ -23,6 +24,7 @@ class Resolved:
     routes: tuple[Route, ...]
     settings: Settings
     nameservers: tuple[str, ...] = ()  # who control asks for names; none is those of the system
+    hosts: tuple[HostTls, ...] = ()  # where their certificates come from; none without TLS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,11 @@ class Loaded:
     def nameservers(self) -> tuple[str, ...]:
         """Who is asked for the names among the upstreams."""
         return self._sound().nameservers
+
+    @property
+    def hosts(self) -> tuple[HostTls, ...]:
+        """Where each host's certificate comes from; none when nothing speaks TLS."""
+        return self._sound().hosts
 
     def _sound(self) -> Resolved:
         if self.resolved is None:
@@ -92,6 +99,7 @@ def loads(text: str, path: str | os.PathLike[str], machine: Machine | None = Non
         routes=tuple(resolve_routes(checked, absolute)),
         settings=resolve_settings(checked, absolute),
         nameservers=checked.server["resolver"],
+        hosts=hosts_of(checked.hosts, absolute) if checked.server["https"] else (),
     )
     return Loaded(text=text, resolved=resolved)
 

@@ -9,6 +9,7 @@ from control.config.check import CheckedRoute
 from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.route_schema import FILES
 from control.config.setting import Group
+from control.config.tls_schema import UPSTREAM_TLS
 from control.config.traffic_schema import BREAKER, CANARY, MIRROR, STICKY
 from edge.table.model import (
     Access,
@@ -30,6 +31,7 @@ from edge.table.model import (
     RateLimit,
     Redirect,
     Sticky,
+    UpstreamTls,
 )  # fmt: skip
 
 
@@ -54,6 +56,8 @@ def route_parts(route: CheckedRoute, folder: str) -> dict[str, Any]:
     parts |= {into: values[key] for key, into in _PLAIN.items() if key in values}
     parts |= {key: make(values[key]) for key, make in _TABLES.items() if key in values}
     parts |= {key: make(folder, values[key]) for key, make in _PLACED.items() if key in values}
+    if values.get("tls", {}).get("client_ca"):
+        parts["client_certificates"] = True
     if not values.keys().isdisjoint(("strip_prefix", "add_prefix", "rewrite")):
         parts["path"] = _path_rewrite(values)
     return parts
@@ -121,6 +125,14 @@ def _jwt(folder: str, values: dict[str, Any]) -> Jwt:
     return Jwt(**written)
 
 
+def _upstream_tls(folder: str, values: dict[str, Any]) -> UpstreamTls:
+    written = _written(UPSTREAM_TLS, values)
+    for name in ("ca", "chain", "key"):
+        if name in written:
+            written[name] = join(folder, written[name])
+    return UpstreamTls(**written)
+
+
 def _cors(values: dict[str, Any]) -> Cors:
     written = _written(CORS, values)
     if "max_age_s" in written:
@@ -148,6 +160,7 @@ _PLACED: Final[dict[str, Callable[[str, Any], object]]] = {
     "mirror": lambda folder, values: Mirror(
         **_written(MIRROR, values) | {"upstream": _peer(folder, values["upstream"])}
     ),
+    "upstream_tls": _upstream_tls,
     "forward_auth": lambda folder, values: ForwardAuth(
         **_written(FORWARD_AUTH, values) | {"upstream": _peer(folder, values["upstream"])}
     ),

@@ -9,8 +9,9 @@ from control.config.check import Checked
 from control.config.machine import Machine
 from control.config.parts import join, pages, route_parts
 from control.config.setting import Group
+from control.config.tls_schema import TLS
 from edge.setup import WorkerOptions
-from edge.table.model import Limits, Route, Settings, Timeouts
+from edge.table.model import Limits, Route, Settings, Timeouts, TlsSettings
 from supervisor.spec import MAX_WORKERS, Spec
 
 TABLE_NAME: Final = "table.db"
@@ -26,6 +27,7 @@ def resolve_spec(checked: Checked, path: str, machine: Machine) -> Spec:
     return Spec(
         config_path=path,
         http=tuple(_listener(address, machine) for address in http),
+        https=tuple(_listener(address, machine) for address in server["https"]),
         workers=workers,
         state_dir=state_dir,
         run_dir=run_dir,
@@ -53,6 +55,7 @@ def resolve_settings(checked: Checked, path: str) -> Settings:
         trusted_proxies=checked.server["trusted_proxies"],
         proxy_protocol=checked.server["proxy_protocol"],
         underscore_headers=checked.server["underscore_headers"],
+        tls=_tls(checked),
         error_pages=pages(os.path.dirname(path), checked.server["error_pages"]),
     )
 
@@ -67,6 +70,22 @@ def resolve_routes(checked: Checked, path: str) -> Iterator[Route]:
 
 
 # Private
+
+
+def _tls(checked: Checked) -> TlsSettings | None:
+    """None when nothing speaks TLS."""
+    https = checked.server["https"]
+    if not https:
+        return None
+    values = _fields(TLS, checked.tls)
+    values["hsts_s"] = int(values["hsts_s"])
+    values["default"] = values["default"] or ""
+    ports = [int(address.rpartition(":")[2]) for address in https]
+    port = 443 if 443 in ports else ports[0]
+    names = TlsSettings.__dataclass_fields__
+    return TlsSettings(
+        https_port=port, **{name: value for name, value in values.items() if name in names}
+    )
 
 
 def _listener(address: str, machine: Machine) -> str:

@@ -7,6 +7,7 @@ from control.config import kinds
 from control.config.access_schema import ACCESS
 from control.config.peer_schema import BALANCING, EJECTION, HEALTH
 from control.config.setting import DAY_S, Group, Setting, Shape
+from control.config.tls_schema import ROUTE_TLS, UPSTREAM_TLS
 from control.config.traffic_schema import TRAFFIC
 from edge.table.model import Files, Fixed, Redirect
 
@@ -150,6 +151,14 @@ ROUTE: Final = Group(
             shape=Shape.MANY,
             doc='Peers: "IP:port", "unix:/path", "name:port" (each address of the name),'
             ' "srv:name" (what its SRV records say).',
+        ),
+        Setting(key="tls", shape=Shape.TABLE, group=ROUTE_TLS, doc="The certificate of its hosts."),
+        Setting(
+            key="upstream_tls",
+            shape=Shape.TABLE,
+            group=UPSTREAM_TLS,
+            needs_upstreams=True,
+            doc="Speak TLS with the peers.",
         ),
         *ACCESS,
         *BALANCING,

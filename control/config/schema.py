@@ -20,6 +20,7 @@ from control.config.route_schema import (
     ROUTE,
 )
 from control.config.setting import DAY_S, Group, Setting, Shape
+from control.config.tls_schema import ROUTE_TLS, TLS, UPSTREAM_TLS
 from control.config.traffic_schema import BREAKER, CANARY, MIRROR, STICKY
 from edge.setup import WorkerOptions
 from edge.table.model import Limits, Timeouts
@@ -61,6 +62,13 @@ SERVER: Final = Group(
             shape=Shape.MANY,
             default_doc='`[":80"]` where the process may bind port 80, else `[":8080"]`',
             doc='Where to listen: ":80" is all addresses, IPv6 and IPv4; or "127.0.0.1:8080".',
+        ),
+        Setting(
+            key="https",
+            kind=kinds.LISTENER,
+            shape=Shape.MANY,
+            default=(),
+            doc="Where to listen with TLS, likewise.",
         ),
         Setting(
             key="workers",
@@ -251,11 +259,11 @@ TIMEOUTS: Final = Group(
     ),
 )
 
-GROUPS: Final = (SERVER, LIMITS, TIMEOUTS, ROUTE)
+GROUPS: Final = (SERVER, TLS, LIMITS, TIMEOUTS, ROUTE)
 """The tables of the file. `route` is an array of tables."""
 
 ALL_GROUPS: Final = (
-    *GROUPS, BASIC_AUTH, FORWARD_AUTH, JWT, CORS, LIMIT, CONCURRENT, EJECTION, HEALTH, STICKY,
-    CANARY, MIRROR, BREAKER, FILES, REDIRECT, RESPOND, REQUEST_HEADERS,
+    *GROUPS, ROUTE_TLS, UPSTREAM_TLS, BASIC_AUTH, FORWARD_AUTH, JWT, CORS, LIMIT, CONCURRENT,
+    EJECTION, HEALTH, STICKY, CANARY, MIRROR, BREAKER, FILES, REDIRECT, RESPOND, REQUEST_HEADERS,
     RESPONSE_HEADERS, REWRITE,
 )  # fmt: skip

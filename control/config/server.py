@@ -79,7 +79,11 @@ class ServerCheck:
                 self.report.add(line_of(place), "server.error_pages", message)
 
     def _check_addresses(self) -> None:
-        http = [address for address in self.values["http"] or () if address is not None]
+        http = [
+            address
+            for address in (*(self.values["http"] or ()), *self.values["https"])
+            if address is not None
+        ]
         if self.values["http"] == ():
             self._add("http", "is empty: edged needs an address to listen on")
         if len({_wide(address) for address in http}) < len(set(http)):

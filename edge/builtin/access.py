@@ -20,7 +20,7 @@ class Banned(Hook):
 
     def early_request_filter(self, exchange: Exchange) -> None:
         """Raises `EdgeError` (403 `banned`)."""
-        if self._bans and self._bans.covers(exchange.client.address):
+        if self._bans.active and self._bans.covers(exchange.client.address):
             raise EdgeError(Reason.BANNED, exchange.client.address)
 
 

@@ -7,6 +7,7 @@ from edge.builtin.breaker import Break
 from edge.builtin.browser import CrossOrigin, Secure
 from edge.builtin.forward_auth import AskWhoMayPass
 from edge.builtin.gate import Gate
+from edge.builtin.https import Challenge, ClientCertificate, ToHttps
 from edge.builtin.limit import Concurrent, Limit, LimitFields, Pace
 from edge.builtin.mirror import Copy
 from edge.builtin.pages import ErrorPages, InterceptErrors
@@ -28,9 +29,12 @@ class Platform:
         self._pages = ErrorPages()
         self._stick = Stick()
         self._modes: tuple[Mode, ...] = ()
+        self._plain = True  # nothing speaks TLS
         self.hooks: list[Hook] = [
+            Challenge(self.router),
             Banned(),
             self.router,
+            ToHttps(self.router),
             Admit(),
             self._gate,
             Limit(),
@@ -45,6 +49,7 @@ class Platform:
             Static(),
             Break(),
             FieldRules(),
+            ClientCertificate(),
             Split(),
             self._stick,
             Balance(),
@@ -63,8 +68,9 @@ class Platform:
         """Other settings are in force; whether routes need other hooks than before."""
         self._pages.pages = settings.error_pages
         self._stick.secret = settings.secret.encode()
-        if settings.modes == self._modes:
-            return False
-        self._modes = settings.modes
-        self._gate.follow(settings.modes)
-        return True
+        changed = (settings.modes, settings.tls is None) != (self._modes, self._plain)
+        self._plain = settings.tls is None
+        if settings.modes != self._modes:
+            self._modes = settings.modes
+            self._gate.follow(settings.modes)
+        return changed

@@ -27,14 +27,12 @@ class Bans:
         self._until: dict[str, int] = {}  # by address, for those of one address
         self._networks: list[tuple[Network, int]] = []
         self._seen: dict[str, int] = {}  # by client: until when a network forbids it
+        self.active = False
+        """Whether there is any: what is asked for each request."""
         self.refresh()
 
     def __repr__(self) -> str:
         return f"<Bans {len(self._until)} addresses, {len(self._networks)} networks>"
-
-    def __bool__(self) -> bool:
-        """Whether there is any: what is asked for each request."""
-        return bool(self._until or self._networks)
 
     def refresh(self) -> None:
         """Bring in what others have changed. Costs one comparison when nobody has."""
@@ -50,6 +48,7 @@ class Bans:
                 self._until[str(network.network_address)] = until_ms
             else:
                 self._networks.append((network, until_ms))
+        self.active = bool(self._until or self._networks)
 
     def covers(self, address: str) -> bool:
         """Whether a client is refused now."""

@@ -63,6 +63,9 @@ TABLE: Final[tuple[Counter, ...]] = (
     Counter(family="edged_connect_errors_total", help="Connects to peers that failed."),
     Counter(family="edged_retries_total", help="Attempts after the first."),
     Counter(family="edged_upgrades_total", help="Connections upgraded and tunnelled."),
+    Counter(family="edged_tls_handshakes_total", help="TLS handshakes that were completed."),
+    Counter(family="edged_tls_resumed_total", help="Of them, those that resumed a session."),
+    Counter(family="edged_tls_failures_total", help="TLS handshakes that failed."),
     Counter(family="edged_hook_errors_total", help="Hooks that raised."),
     Counter(family="edged_access_log_dropped_total", help="Access log lines that were dropped."),
 )
@@ -85,6 +88,9 @@ UPSTREAM_REUSES: Final = INDEX["edged_upstream_reuses_total"]
 CONNECT_ERRORS: Final = INDEX["edged_connect_errors_total"]
 RETRIES: Final = INDEX["edged_retries_total"]
 UPGRADES: Final = INDEX["edged_upgrades_total"]
+TLS_HANDSHAKES: Final = INDEX["edged_tls_handshakes_total"]
+TLS_RESUMED: Final = INDEX["edged_tls_resumed_total"]
+TLS_FAILURES: Final = INDEX["edged_tls_failures_total"]
 HOOK_ERRORS: Final = INDEX["edged_hook_errors_total"]
 LOG_DROPPED: Final = INDEX["edged_access_log_dropped_total"]
 

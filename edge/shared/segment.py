@@ -26,6 +26,12 @@ HEADER_CELLS: Final = 64
 DESCRIPTION_BYTES: Final = 16384
 USERS: Final = Kind(what="shared name", names=512, name_bytes=64, shared=1, own=1)
 
+TICKET_BYTES: Final = 80
+_TICKETS: Final = 16
+"""The header cell that counts the keys of session tickets; they stand in the ten behind it."""
+
+_READS: Final = 100
+
 _MAGIC, _FORMAT, _SIZE, _ROWS, _CHECKSUM, _GENERATION = range(6)
 
 
@@ -92,6 +98,26 @@ class Segment:
     def publish(self, generation: int) -> None:
         """Store a new generation. Only control calls this, after its rows are committed."""
         self.cells[_GENERATION] = generation
+
+    def ticket_keys(self) -> bytes:
+        """The keys of session tickets that control made last; b"" before there are any."""
+        cells = self.cells
+        for _ in range(_READS):
+            before = cells[_TICKETS]
+            start = (_TICKETS + 1) * 8
+            keys = self.memory[start : start + TICKET_BYTES]
+            if before and not before & 1 and cells[_TICKETS] == before:
+                return keys
+        return b""
+
+    def store_ticket_keys(self, keys: bytes) -> None:
+        """Give all workers other keys. Only control calls this."""
+        if len(keys) != TICKET_BYTES:
+            raise ValueError(f"ticket keys have {TICKET_BYTES} bytes, not {len(keys)}")
+        start = (_TICKETS + 1) * 8
+        self.cells[_TICKETS] += 1  # odd: nobody may read
+        self.memory[start : start + TICKET_BYTES] = keys
+        self.cells[_TICKETS] += 1
 
     def scoreboard_row(self, row: int) -> memoryview:
         """The scoreboard cells of one worker process; see `edge.shared.scoreboard`."""

@@ -55,6 +55,42 @@ class Settings:
     error_pages: tuple[tuple[str, str], ...] = ()  # status ("404", "5xx") and file, absolute
     modes: tuple["Mode", ...] = ()  # what `edgectl` has put routes into
     secret: str = ""  # of this edged: keys what clients must not be able to make up
+    tls: "TlsSettings | None" = None  # None: no listener speaks TLS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What a name is served with. Another fingerprint is another certificate."""
+
+    chain: str  # PEM file, the leaf first
+    key: str  # PEM file, readable by the workers' user alone
+    fingerprint: str  # SHA-256 of chain and key
+    owner: str = ""  # whose it is: names of one owner may share a connection
+    client_ca: str = ""  # PEM file: clients are asked for a certificate of one of these
+    client_required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsSettings:
+    """What holds for all names."""
+
+    redirect: bool = True  # 308 to https where a host has a certificate
+    hsts_s: int = 0  # Strict-Transport-Security on https answers; 0 is none
+    handshake_s: float = 10.0
+    handshakes: int = 1000  # under way per worker; past it, accepting waits
+    default: str = ""  # the name whose certificate is for clients that ask for an unknown one
+    https_port: int = 443  # where a redirect leads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamTls:
+    """How peers of a route are spoken to."""
+
+    server_name: str = ""  # what their certificate must be for; "" is the peer's own name
+    ca: str = ""  # PEM file of who may have signed it; "" is the system's
+    verify: bool = True
+    chain: str = ""  # the certificate that the edge shows
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,10 +356,14 @@ class Route:
     error_pages: tuple[tuple[str, str], ...] = ()  # before those of the settings
     intercept: bool = False  # error pages take the place of a peer's own error answers, too
     security_headers: bool = False
+    upstream_tls: UpstreamTls | None = None
+    client_certificates: bool = False  # its host asks for them: the peer is told whose
 
 
-def encode(value: Route | Settings) -> str:
+def encode(value: Route | Settings | Certificate) -> str:
     """The JSON text of a row. Fields at their default are left out, so most rows are short."""
+    if isinstance(value, Certificate):
+        return json.dumps(asdict(value), separators=(",", ":"))
     return json.dumps(_compact(value), separators=(",", ":"))
 
 
@@ -354,7 +394,13 @@ def decode_settings(text: str) -> Settings:
             Mode(**mode | {"allow": tuple(mode["allow"])}) for mode in raw.get("modes", ())
         ),
         secret=raw.get("secret", ""),
+        tls=TlsSettings(**raw["tls"]) if raw.get("tls") else None,
     )
+
+
+def decode_certificate(text: str) -> Certificate:
+    """The certificate of a row's text."""
+    return Certificate(**json.loads(text))
 
 
 # Private
@@ -380,6 +426,7 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "mirror": Mirror,
     "sticky": Sticky,
     "breaker": Breaker,
+    "upstream_tls": UpstreamTls,
 }
 
 

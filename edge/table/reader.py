@@ -7,15 +7,24 @@ memory goes to those that are used.
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from edge.table.match import Candidate, Router
-from edge.table.model import TABLE_FORMAT, Route, Settings, decode_route, decode_settings
+from edge.table.model import (
+    TABLE_FORMAT,
+    Certificate,
+    Route,
+    Settings,
+    decode_certificate,
+    decode_route,
+    decode_settings,
+)
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entry (
-    key TEXT PRIMARY KEY,       -- "settings", or "route:" and a canonical pattern
+    key TEXT PRIMARY KEY,       -- "settings"; "route:" and a canonical pattern; "cert:" and a name;
+                                -- "http-01:" and a token; "alpn-01:" and a name
     generation INTEGER NOT NULL,
     value TEXT                  -- what edge.table.model.encode gives; NULL: removed
 ) WITHOUT ROWID;
@@ -53,12 +62,15 @@ class _Row:
 class Table:
     """All routes and settings of one generation."""
 
-    __slots__ = ("_router", "generation", "settings")
+    __slots__ = ("_alpn", "_certificates", "_router", "_tokens", "generation", "settings")
 
     def __init__(self) -> None:
         self.generation = 0
         self.settings = Settings()
         self._router: Router[_Row] = Router()
+        self._certificates: dict[str, str | Certificate] = {}  # text until it is asked for
+        self._tokens: dict[str, str] = {}
+        self._alpn: dict[str, Certificate] = {}
 
     def __repr__(self) -> str:
         return f"<Table generation={self.generation} routes={len(self)}>"
@@ -70,6 +82,29 @@ class Table:
         """The route of a canonical host and a normalised path, or None."""
         row = self._router.find(host, path)
         return None if row is None else row.route or row.get()
+
+    def certificate(self, name: str) -> Certificate | None:
+        """The certificate for a canonical name: its own, or that of a wildcard one label above."""
+        found = self._certificates.get(name)
+        if found is None:
+            name = f"*.{name.partition('.')[2]}"
+            found = self._certificates.get(name)
+        if isinstance(found, str):
+            found = self._certificates[name] = decode_certificate(found)
+        return found
+
+    def token(self, token: str) -> str | None:
+        """The answer to an HTTP-01 challenge (RFC 8555 section 8.3)."""
+        return self._tokens.get(token)
+
+    def challenge(self, name: str) -> Certificate | None:
+        """The certificate that answers a TLS-ALPN-01 challenge (RFC 8737)."""
+        return self._alpn.get(name)
+
+    @property
+    def has_challenges(self) -> bool:
+        """Whether some name has a TLS-ALPN-01 challenge now."""
+        return bool(self._alpn)
 
     def candidates(self, host: str, path: str) -> list[Candidate[Route]]:
         """Every route whose host fits, for `explain`."""
@@ -87,6 +122,19 @@ class Table:
                 self._router.put(key[len(_ROUTE) :], _Row(value))
         elif key == "settings" and value is not None:
             self.settings = decode_settings(value)
+        else:
+            self._put_secret(key, value)
+
+    # Private
+
+    def _put_secret(self, key: str, value: str | None) -> None:
+        kind, _, name = key.partition(":")
+        if kind == "cert":
+            _set(self._certificates, name, value)
+        elif kind == "http-01":
+            _set(self._tokens, name, value)
+        elif kind == "alpn-01":
+            _set(self._alpn, name, None if value is None else decode_certificate(value))
 
 
 class TableReader:
@@ -150,6 +198,13 @@ class TableReader:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=2.0)
         self._connection = connection
         return connection
+
+
+def _set(rows: dict[str, Any], name: str, value: object) -> None:
+    if value is None:
+        rows.pop(name, None)
+    else:
+        rows[name] = value
 
 
 def _fill(

@@ -7,6 +7,7 @@ from tests.architecture.sources import sources
 
 LAST_LINES = {
     "edge/hooks.py": "a hook, its import and its constructor are a user's code",
+    "edge/handshake.py": "a bug in a handshake costs one connection",
     "edge/session.py": "the session's last line: a bug costs one connection",
     "edge/walk.py": "an exchange is logged whatever ends it",
     "supervisor/fork.py": "the child's last line: it becomes the exit code",
@@ -28,6 +29,10 @@ SHELLS = {
     "edge/shared/segment.py",
     "edge/static/cache.py",
     "edge/static/resolve.py",
+    "edge/tls/clients.py",
+    "edge/tls/connection.py",
+    "edge/tls/contexts.py",
+    "edge/tls/openssl.py",
     "edge/worker.py",
 }
 """The files of `edge` that talk to the system: its errors are translated there, one line each."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.bench import balance, cores, memory, peers, scenarios
+from tests.bench import secure as tls
 from tests.bench.scenarios import Outcome, Scenario
 from tests.bench.servers import Bench
 
@@ -28,6 +29,10 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "routes": scenarios.many_routes,
     "publishing": memory.publishing,
     "idle-workers": memory.idle_workers,
+    "tls-kept": tls.keep_alive,
+    "tls-handshakes": tls.handshakes,
+    "tls-connections": tls.connections,
+    "certificates": tls.certificates,
     "spread": balance.spread,
     "chaos": balance.chaos,
 }

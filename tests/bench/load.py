@@ -44,6 +44,7 @@ def run(
     host: str = "",
     connections: int = 64,
     seconds: int = 3,
+    secure: bool = False,
 ) -> float:
     """Requests per second. Raises `LoadFailed`."""
     script = folder / "browser.lua"
@@ -57,7 +58,7 @@ def run(
         command += ["-H", "Connection: close"]
     if host:
         command += ["-H", f"Host: {host}"]
-    command.append(f"http://{address}{path}")
+    command.append(f"{'https' if secure else 'http'}://{address}{path}")
     out = subprocess.run(
         command, capture_output=True, text=True, timeout=seconds + 60, check=True
     ).stdout

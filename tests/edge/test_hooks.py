@@ -80,8 +80,8 @@ def test_a_phase_that_nobody_overrides_is_empty() -> None:
 
     chains = Chains([], [Late()])
     assert phases_of(Late()) == (Phase.RESPONSE_FILTER,)
-    assert chains.base.request_filter == ()
-    assert len(chains.base.response_filter) == 1
+    assert chains.base().request_filter == ()
+    assert len(chains.base().response_filter) == 1
 
 
 class Boom(Hook):

@@ -33,7 +33,7 @@ def test_a_network_has_one_name(written: str, named: str) -> None:
 def test_what_one_adds_others_see_when_they_look() -> None:
     world = World()
     one, other = world.bans(), world.bans()
-    assert not one
+    assert not one.active
     one.add("203.0.113.7", 10)
     assert one.covers("203.0.113.7")
     assert not other.covers("203.0.113.7")

@@ -1,0 +1,96 @@
+"""Which host gets its certificate from where, from all routes together."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from control.config.positions import Node, inside, line_of
+from control.config.problem import Report
+
+MODES = ("auto", "internal", "own", "off")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostTls:
+    """One host of the routes: "example.com", "*.example.com", an address."""
+
+    host: str
+    owner: str  # who declared it, "edged.toml:12"
+    mode: str = "auto"
+    cert: str = ""  # absolute
+    key: str = ""
+    client_ca: str = ""
+    client_required: bool = True
+
+
+@dataclass(slots=True)
+class Declared:
+    """What one route says of one host."""
+
+    host: str
+    line: int
+    values: dict[str, Any] | None  # None: nothing
+    place: Node = field(repr=False)
+
+
+def check_hosts(declared: Iterable[Declared], report: Report, *, listens: bool) -> None:
+    """All routes of a host must say the same, and what they say must be whole."""
+    said: dict[str, Declared] = {}
+    seen: set[int] = set()  # a route with several patterns is checked once
+    for one in declared:
+        if one.values is None:
+            continue
+        line = line_of(inside(one.place, "tls"))
+        if line in seen:
+            said.setdefault(one.host, one)
+            continue
+        seen.add(line)
+        if not listens and one.values.get("mode") != "off":
+            report.add(
+                line, "route.tls", "means nothing without server.https: nobody listens there"
+            )
+            continue
+        _check_one(one, line, report)
+        other = said.setdefault(one.host, one)
+        if other.values != one.values:
+            message = f'"{one.host}" has another "tls" on line {other.line}: write it once'
+            report.add(line, "route.tls", message)
+
+
+def hosts_of(declared: Iterable[Declared], path: str) -> tuple[HostTls, ...]:
+    """Every host, and where its certificate comes from. `path` is the file's own, absolute."""
+    folder, file = os.path.split(path)
+    found: dict[str, Declared] = {}
+    for one in declared:
+        known = found.get(one.host)
+        if known is None or (known.values is None and one.values is not None):
+            found[one.host] = one
+    return tuple(_host(one, folder, file) for one in found.values() if one.host != "*")
+
+
+# Private
+
+
+def _check_one(one: Declared, line: int, report: Report) -> None:
+    values = one.values or {}
+    mode = values.get("mode", "own" if "cert" in values else "auto")
+    if ("cert" in values) != ("key" in values):
+        missing = "key" if "cert" in values else "cert"
+        report.add(line, "route.tls", f'has no "{missing}": a certificate and its key go together')
+    elif mode == "own" and "cert" not in values:
+        report.add(line, "route.tls", 'has no "cert" and "key", which mode "own" is about')
+    elif mode != "own" and "cert" in values:
+        report.add(line, "route.tls", f'has "cert", which means nothing with mode "{mode}"')
+    if "client_required" in values and "client_ca" not in values:
+        where = line_of(inside(inside(one.place, "tls"), "client_required"))
+        report.add(where, "route.tls.client_required", 'means nothing without "client_ca"')
+
+
+def _host(one: Declared, folder: str, file: str) -> HostTls:
+    values = dict(one.values or {})
+    values.setdefault("mode", "own" if "cert" in values else "auto")
+    for key in ("cert", "key", "client_ca"):
+        if key in values:
+            values[key] = os.path.normpath(os.path.join(folder, values[key]))
+    return HostTls(host=one.host, owner=f"{file}:{one.line}", **values)

@@ -1,0 +1,1 @@
+"""TLS: connections, the contexts of names, and tickets that all workers share."""

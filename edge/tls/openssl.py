@@ -1,0 +1,84 @@
+"""What OpenSSL can and the `ssl` module has no call for: three calls of libssl, found beside it.
+
+Tickets (RFC 5077, RFC 8446 section 4.6.1): OpenSSL looks for their keys in the context that a
+connection began with, whatever context serves the name, so that one gets the keys that all workers
+have. Certificates of clients: a context that is changed during the handshake does not bring its
+`verify_mode` along.
+
+Where libssl is not to be found, tickets open only on the worker that made them, and no name can ask
+clients for certificates.
+"""
+
+import _ssl
+import ctypes
+import logging
+from typing import Any, Final
+
+log = logging.getLogger("edge.tls")
+
+TICKET_KEY_BYTES: Final = 80
+"""Name, HMAC key and AES key of OpenSSL 1.1 and later."""
+
+_SET_TICKET_KEYS: Final = 59  # SSL_CTRL_SET_TLSEXT_TICKET_KEYS
+_SET_CACHE_MODE: Final = 44  # SSL_CTRL_SET_SESS_CACHE_MODE
+_CACHE_OFF: Final = 0
+_VERIFY_PEER: Final = 1
+_FAIL_IF_NO_PEER_CERT: Final = 2
+
+
+class Unavailable(Exception):
+    """libssl is not to be found."""
+
+
+def share_tickets(context: object, keys: bytes) -> bool:
+    """Have the context make and open tickets with these keys; whether that worked."""
+    if len(keys) != TICKET_KEY_BYTES:
+        raise ValueError(f"ticket keys have {TICKET_KEY_BYTES} bytes, not {len(keys)}")
+    return _control(context, _SET_TICKET_KEYS, TICKET_KEY_BYTES, keys)
+
+
+def keep_no_sessions(context: object) -> None:
+    """Turn the cache of sessions off: it would hold thousands for each name, and tickets do."""
+    _control(context, _SET_CACHE_MODE, _CACHE_OFF, None)
+
+
+def ask_for_certificate(tls: Any, *, required: bool) -> None:  # noqa: ANN401  an `_ssl._SSLSocket`
+    """Ask the client of a handshake under way for a certificate. Raises `Unavailable`."""
+    if _set_verify is None:
+        raise Unavailable("libssl is not to be found")
+    mode = _VERIFY_PEER | (_FAIL_IF_NO_PEER_CERT if required else 0)
+    # PySSLSocket begins with PyObject_HEAD, then a weak reference, then SSL *.
+    _set_verify(_pointer(tls, object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)), mode, None)
+
+
+# Private
+
+
+def _library() -> Any:  # noqa: ANN401  libssl as ctypes has it, or None
+    try:
+        library = ctypes.CDLL(getattr(_ssl, "__file__", None))
+        control, verify = library.SSL_CTX_ctrl, library.SSL_set_verify
+    except (OSError, AttributeError) as error:
+        log.warning("libssl is not to be found, workers share no session tickets: %s", error)
+        return None
+    control.restype = ctypes.c_long
+    control.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
+    verify.restype = None
+    verify.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    return library
+
+
+_lib: Final = _library()
+_ctrl: Final = None if _lib is None else _lib.SSL_CTX_ctrl
+_set_verify: Final = None if _lib is None else _lib.SSL_set_verify
+
+
+def _control(context: object, command: int, number: int, data: bytes | None) -> bool:
+    if _ctrl is None:
+        return False
+    # PySSLContext begins with PyObject_HEAD, then SSL_CTX *.
+    return bool(_ctrl(_pointer(context, object.__basicsize__), command, number, data))
+
+
+def _pointer(thing: object, offset: int) -> int | None:
+    return ctypes.c_void_p.from_address(id(thing) + offset).value
