@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import gevent
 
+from control.authority import Authority, is_due, is_internal
 from control.config import pem
 from control.config.hosts import HostTls
 from control.events import Events
@@ -34,6 +35,9 @@ FOLDER: Final = "certs"
 LOOK_S: Final = 5.0
 """How often own files are looked at for changes."""
 
+CLEAN_EVERY: Final = 720
+"""Looks; old folders are removed that often."""
+
 TICKETS_S: Final = 12 * 3600.0
 """How long session tickets are made with the same keys."""
 
@@ -47,7 +51,8 @@ class Served:
 
     certificate: Certificate
     issuer: str
-    not_after: float  # seconds since 1970
+    not_before: datetime.datetime
+    not_after: datetime.datetime
 
 
 @dataclass(slots=True)
@@ -57,6 +62,7 @@ class CertificateDesk:
     folder: str
     publisher: Publisher
     events: Events
+    authority: Authority
     uid: int = -1  # whose the folders are; -1 leaves them ours
     gid: int = -1
     _hosts: tuple[HostTls, ...] = ()
@@ -89,6 +95,12 @@ class CertificateDesk:
                 except ValueError as error:
                     problems.append(f"{host.owner}: route.tls: {error}")
                     self._refused[host.host] = str(error)
+            elif self._is_internal(host):
+                try:
+                    self._renew_internal(host)
+                except Refused as refusal:
+                    self._refused[host.host] = refusal.message
+                    log.error("%s: %s", host.host, refusal.message)
             served = self._served.get(host.host)
             if served is not None and host.mode != "off":
                 found[row] = encode(served.certificate)
@@ -108,22 +120,34 @@ class CertificateDesk:
         }
         self._clean()
 
-    def install(
-        self, host: str, chain_pem: bytes, key_pem: bytes, *, issuer: str, not_after: float
-    ) -> None:
-        """Give workers another certificate for a host. Raises `Refused`."""
-        wanted = next((each for each in self._hosts if each.host == host), None)
-        if wanted is None:
-            return
-        certificate = self._kept(wanted, chain_pem, key_pem)
-        self._served[host] = Served(certificate=certificate, issuer=issuer, not_after=not_after)
-        self._publish({ROW + host.strip("[]"): encode(certificate)})
-
     def listed(self) -> list[dict[str, Any]]:
         """Every host, and what it is served with."""
         return [self._described(host) for host in self._hosts if host.mode != "off"]
 
     # Private
+
+    def _is_internal(self, host: HostTls) -> bool:
+        return host.mode == "internal" or (host.mode == "auto" and is_internal(host.host))
+
+    def _renew_internal(self, host: HostTls) -> bool:
+        """Have a fresh one from the internal CA, if it is due; whether it was. Raises `Refused`."""
+        served = self._served.get(host.host)
+        now = self.authority.clock()
+        if served is not None and not is_due(served.not_before, served.not_after, now):
+            return False
+        issued = self.authority.issue([host.host.strip("[]")])
+        try:
+            certificate = self._kept(host, issued.chain_pem, issued.key_pem)
+        except (OSError, ValueError) as error:
+            raise Refused("disk-full", f"{host.host} has no certificate: {error}.") from None
+        self._served[host.host] = Served(
+            certificate=certificate,
+            issuer="the internal CA",
+            not_before=issued.not_before,
+            not_after=issued.not_after,
+        )
+        self._refused.pop(host.host, None)
+        return True
 
     def _own(self, host: HostTls) -> Served:
         """Raises `ValueError`."""
@@ -133,7 +157,10 @@ class CertificateDesk:
             raise ValueError(problem)
         certificate = self._kept(host, pair.chain_pem, pair.key_pem)
         return Served(
-            certificate=certificate, issuer=pair.issuer, not_after=pair.not_after.timestamp()
+            certificate=certificate,
+            issuer=pair.issuer,
+            not_before=pair.not_before,
+            not_after=pair.not_after,
         )
 
     def _kept(self, host: HostTls, chain_pem: bytes, key_pem: bytes) -> Certificate:
@@ -186,13 +213,28 @@ class CertificateDesk:
             return bool(put)
 
     def _look_on(self) -> None:
+        looks = 0
         while True:
             gevent.sleep(LOOK_S)
+            looks += 1
+            if looks % CLEAN_EVERY == 0:
+                self._clean()
             for host in self._hosts:
                 if host.mode == "own" and _stamps(host) != self._stamps.get(host.host):
                     self._stamps[host.host] = _stamps(host)
                     self._renew_own(host)
                     gevent.sleep(0)
+                elif self._is_internal(host):
+                    self._renew_internal_soon(host)
+
+    def _renew_internal_soon(self, host: HostTls) -> None:
+        try:
+            if self._renew_internal(host):
+                row = encode(self._served[host.host].certificate)
+                self._publish({ROW + host.host.strip("[]"): row})
+        except Refused as refusal:
+            self._refused[host.host] = refusal.message
+            log.error("%s: %s", host.host, refusal.message)
 
     def _renew_own(self, host: HostTls) -> None:
         """Its files were changed: the new one serves, if it is any good."""
@@ -237,7 +279,7 @@ class CertificateDesk:
             "mode": host.mode,
             "from": host.owner,
             "issuer": served.issuer if served else "",
-            "not_after": served.not_after if served else None,
+            "not_after": served.not_after.timestamp() if served else None,
             "fingerprint": served.certificate.fingerprint if served else "",
             "problem": self._refused.get(host.host, ""),
         }
@@ -250,7 +292,10 @@ def desk_of(spec: Spec, publisher: Publisher, events: Events) -> CertificateDesk
         entry = pwd.getpwnam(spec.user)
         uid, gid = entry.pw_uid, entry.pw_gid
     folder = os.path.join(spec.state_dir, FOLDER)
-    return CertificateDesk(folder=folder, publisher=publisher, events=events, uid=uid, gid=gid)
+    authority = Authority(os.path.join(spec.state_dir, "authority"))
+    return CertificateDesk(
+        folder=folder, publisher=publisher, events=events, authority=authority, uid=uid, gid=gid
+    )
 
 
 # Private

@@ -4,11 +4,13 @@ Only what may safely be sent twice is (RFC 9110 section 9.2.1), and only without
 request costs its peer an exchange like any other.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import gevent
+from gevent import getcurrent
 
-from edge.connection import Connection, Expired, Gone, first_readable, monotonic
+from edge.connection import Connection, Expired, Gone, monotonic
 from edge.errors import EdgeError, Reason
 from edge.message import Peer
 from edge.shared.peers import Own
@@ -125,7 +127,7 @@ class Hedge:
             return _waited(first, limit_s)
         second.read_deadline = first.read_deadline
         try:
-            winner = first_readable((first, second))
+            winner = _first_readable((first, second))
         except Expired:
             self._drop()
             raise EdgeError(Reason.TIMEOUT, f"no answer for {limit_s:g} s") from None
@@ -147,6 +149,22 @@ class Hedge:
 
 
 # Private
+
+
+def _first_readable(connections: Sequence[Connection]) -> Connection:
+    """Wait until one of several has something to read. Raises `Expired` for any of them."""
+    current = getcurrent()
+    for each in connections:
+        if each.closed:
+            return each
+        each.watch()
+        each._reader = current
+    try:
+        connections[0]._hub_switch()
+        return next(each for each in connections if each._reader is None)
+    finally:
+        for each in connections:
+            each._reader = None
 
 
 def _waited(first: Connection, limit_s: float) -> Connection:

@@ -9,7 +9,8 @@ import errno
 
 import gevent.socket
 
-from edge.connection import Connection, Expired, Gone, dial, monotonic
+from edge.connection import Connection, Expired, Gone, monotonic
+from edge.dial import dial
 from edge.errors import EdgeError, Reason, Retry
 from edge.message import Peer
 from edge.tls.clients import dial_tls

@@ -36,6 +36,7 @@ class Api:
             "/v1/bans": commands.bans,
             "/v1/modes": commands.modes,
             "/v1/certs": commands.certs,
+            "/v1/authority": commands.authority,
         }
         self._ordered: dict[str, Callable[[Document], Document]] = {
             "/v1/reload": commands.reload,

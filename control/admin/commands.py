@@ -139,6 +139,11 @@ class Commands:
         """The hosts, and the certificate that each is served with."""
         return {"certs": self._sources.reloader.certificates.listed()}
 
+    def authority(self, query: Query) -> Document:
+        """The internal CA's root, made now if there is none."""
+        pem = self._sources.reloader.certificates.authority.root_pem()
+        return {"root_pem": pem.decode()}
+
     # Orders
 
     def ban(self, body: Document) -> Document:

@@ -13,6 +13,7 @@ STATUS: Final[dict[str, str]] = {
     "forbidden": "403 Forbidden",
     "not-found": "404 Not Found",
     "method": "405 Method Not Allowed",
+    "authority-broken": "503 Service Unavailable",
     "busy": "409 Conflict",
     "still-busy": "409 Conflict",
     "restart-needed": "409 Conflict",

@@ -14,6 +14,7 @@ from control.cli import show
 from control.cli.client import Failure
 from control.cli.context import Context
 from control.cli.traffic import VERBS
+from control.cli.trust import trust, untrust
 
 EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130
@@ -283,7 +284,7 @@ def completion(shell: str) -> None:
     click.echo(kind(edgectl, {}, COMMAND, "_EDGECTL_COMPLETE").source())
 
 
-for _verb in VERBS:
+for _verb in (*VERBS, trust, untrust):
     edgectl.add_command(_verb)
 
 

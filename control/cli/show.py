@@ -191,6 +191,14 @@ def certs(document: Document) -> str:
     return table(heads, rows) if rows else "no host has TLS"
 
 
+def trusted(document: Document) -> str:
+    """`edgectl trust` and `edgectl untrust`."""
+    would = "would " if document["dry_run"] else ""
+    lines = [f"{would}{step}" for step in document["done"]]
+    lines += [f"failed to {step}" for step in document["failed"]]
+    return printable("\n".join(lines) if lines else "there is nothing to do")
+
+
 def entered(document: Document, what: str) -> str:
     """`edgectl maintenance` and `edgectl pause`."""
     text = printable(f"{document['target']} {what}")

@@ -3,7 +3,8 @@
 import ssl
 from typing import Any
 
-from edge.connection import Connection, Expired, Gone, dial, monotonic
+from edge.connection import Connection, Expired, Gone, monotonic
+from edge.dial import dial
 from edge.table.model import UpstreamTls
 from edge.tls.connection import HandshakeFailed, Socket, TlsConnection
 from edge.tls.contexts import CIPHERS, Context

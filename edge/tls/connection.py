@@ -101,6 +101,14 @@ class TlsConnection(Connection):
         self._is_up = True
         self.read_deadline = NEVER
 
+    def local_address(self) -> str:
+        """The address that the client has dialled, as a host."""
+        try:
+            address = str(self.sock.getsockname()[0])
+        except OSError:
+            return ""
+        return address.removeprefix("::ffff:")
+
     def use(self, context: Any) -> None:  # noqa: ANN401
         """Go on with another context: in the callback for the server's name."""
         self._tls.context = context

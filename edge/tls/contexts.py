@@ -66,7 +66,8 @@ class Contexts:
 
     def _choose(self, connection: TlsConnection, name: str | None, base: object) -> int | None:
         """Called in the middle of a handshake; must not raise."""
-        asked = canonical(name or "")
+        # Who asks for an address names none (RFC 6066 section 3): the address that was dialled.
+        asked = canonical(name) if name else connection.local_address()
         connection.server_name = asked
         certificate = self._find(asked)
         if certificate is None:

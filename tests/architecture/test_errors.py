@@ -23,6 +23,7 @@ SHELLS = {
     "edge/builtin/pages.py",
     "edge/builtin/token.py",
     "edge/connection.py",
+    "edge/dial.py",
     "edge/hookcheck.py",
     "edge/listener.py",
     "edge/pool.py",

@@ -12,6 +12,7 @@ PARAMETERS = 6
 ATTRIBUTES = 12
 
 LONG = {
+    "edge/connection.py": "one socket, and when what is written to it is sent",
     "edge/table/model.py": "records and nothing else: all that a table can hold",
     "edge/http1/parse.py": "the strict grammar of a head in one place, for one reader",
     "tests/support/edged.py": "all that a test can ask of one edged, in the order of its life",
@@ -25,7 +26,7 @@ WIDE = {
     # One object that all sessions of a worker share: the lane reads it without a second lookup.
     "edge.engine.Engine": 27,
     # The lane's own objects keep plain fields instead of objects of their own, for its speed.
-    "edge.connection.Connection": 15,
+    "edge.connection.Connection": 21,
     "edge.session.Session": 16,
     "edge.peers.PeerState": 13,
     "edge.listener.Listener": 15,
