@@ -24,6 +24,21 @@ class HostTls:
     client_required: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acme:
+    """How certificates are had from public CAs."""
+
+    directories: tuple[str, ...] = ()  # none is the usual one
+    email: str = ""
+    ca_file: str = ""
+    account: tuple[str, str] | None = None
+    profile: str = ""
+    key_type: str = "p256"
+    challenges: tuple[str, ...] = ()  # none is all
+    dns_hook: str = ""  # absolute
+    dns_wait_s: float = 0.0
+
+
 @dataclass(slots=True)
 class Declared:
     """What one route says of one host."""
@@ -67,6 +82,27 @@ def hosts_of(declared: Iterable[Declared], path: str) -> tuple[HostTls, ...]:
         if known is None or (known.values is None and one.values is not None):
             found[one.host] = one
     return tuple(_host(one, folder, file) for one in found.values() if one.host != "*")
+
+
+def acme_of(values: dict[str, Any], path: str) -> Acme:
+    """What [tls] says of CAs. `path` is the file's own, absolute."""
+    folder = os.path.dirname(path)
+
+    def place(key: str) -> str:
+        written = values.get(key)
+        return os.path.normpath(os.path.join(folder, written)) if written else ""
+
+    return Acme(
+        directories=values["acme_directory"],
+        email=values["acme_email"],
+        ca_file=place("acme_ca_file"),
+        account=values["acme_account"],
+        profile=values["acme_profile"],
+        key_type=values["acme_key"],
+        challenges=values["acme_challenges"],
+        dns_hook=place("dns_hook"),
+        dns_wait_s=values["dns_wait"],
+    )
 
 
 # Private

@@ -82,6 +82,9 @@ _ORIGIN: Final = re.compile(
     r"https?://[a-z0-9.-]+(?::[0-9]{1,5})?|https?://\[[0-9a-f:]+\](?::[0-9]{1,5})?"
 )
 _PAGE_STATUS: Final = re.compile(r"[45](?:[0-9]{2}|xx)")
+_BASE64: Final = re.compile(r"[A-Za-z0-9_-]{8,}={0,2}")
+KEY_TYPES: Final = ("p256", "p384", "rsa2048", "rsa4096")
+CHALLENGES: Final = ("http-01", "tls-alpn-01", "dns-01")
 ALGORITHMS: Final = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
 )  # fmt: skip
@@ -278,6 +281,32 @@ def _keys(text: str) -> str:
     return _target(text)
 
 
+def _directory(text: str) -> str:
+    if not text.startswith("https://"):
+        raise ValueError(f'{_quote(text)} is no directory of a CA: it begins with "https://"')
+    return _target(text)
+
+
+def _binding(text: str) -> tuple[str, str]:
+    kid, colon, key = text.partition(":")
+    if not colon or not kid or not _BASE64.fullmatch(key):
+        # The text is not shown: it is a secret.
+        raise ValueError('is no account: write "KEY-ID:HMAC-KEY", as the CA shows them')
+    return kid, key
+
+
+def _key_type(text: str) -> str:
+    if text not in KEY_TYPES:
+        raise ValueError(f"{_quote(text)} is no kind of key: use {_listed(KEY_TYPES)}")
+    return text
+
+
+def _challenge(text: str) -> str:
+    if text not in CHALLENGES:
+        raise ValueError(f"{_quote(text)} is no challenge: use {_listed(CHALLENGES)}")
+    return text
+
+
 def _tls_mode(text: str) -> str:
     if text not in ("auto", "internal", "own", "off"):
         raise ValueError(f'{_quote(text)} is no mode: use "auto", "internal", "own" or "off"')
@@ -384,6 +413,15 @@ ORIGIN: Final = _textual("origin", "https://app.example.com", _origin)
 TOKEN_NAME: Final = _textual("token", "X-User", _token)
 ALGORITHM: Final = _textual("algorithm", "ES256", _algorithm)
 KEYS: Final = _textual("URL or path", "https://id.example.com/jwks.json", _keys)
+DIRECTORY: Final = _textual("URL", "https://ca.internal/directory", _directory)
+KEY_TYPE: Final = _textual("choice", "p256", _key_type)
+CHALLENGE: Final = _textual("choice", "dns-01", _challenge)
+BINDING: Final = Kind(
+    name="account",
+    example='"key-1:c2VjcmV0LXNlY3JldA"',
+    read=_reader("key-1:c2VjcmV0LXNlY3JldA", _binding),
+    show=lambda value: f'"{value[0]}:…"',
+)
 TLS_MODE: Final = _textual("choice", "auto", _tls_mode)
 SAME_SITE: Final = _textual("choice", "Lax", _same_site)
 FIELD_NAME: Final = _textual("header name", "Server", read_name)

@@ -3,11 +3,11 @@
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from control.config.check import check
-from control.config.hosts import HostTls, hosts_of
+from control.config.hosts import Acme, HostTls, acme_of, hosts_of
 from control.config.machine import Machine, ThisMachine
 from control.config.positions import scan
 from control.config.problem import Problem, Report
@@ -25,6 +25,7 @@ class Resolved:
     settings: Settings
     nameservers: tuple[str, ...] = ()  # who control asks for names; none is those of the system
     hosts: tuple[HostTls, ...] = ()  # where their certificates come from; none without TLS
+    acme: Acme = field(default_factory=Acme)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,11 @@ class Loaded:
     def hosts(self) -> tuple[HostTls, ...]:
         """Where each host's certificate comes from; none when nothing speaks TLS."""
         return self._sound().hosts
+
+    @property
+    def acme(self) -> Acme:
+        """How certificates are had from public CAs."""
+        return self._sound().acme
 
     def _sound(self) -> Resolved:
         if self.resolved is None:
@@ -99,6 +105,7 @@ def loads(text: str, path: str | os.PathLike[str], machine: Machine | None = Non
         routes=tuple(resolve_routes(checked, absolute)),
         settings=resolve_settings(checked, absolute),
         nameservers=checked.server["resolver"],
+        acme=acme_of(checked.tls, absolute),
         hosts=hosts_of(checked.hosts, absolute) if checked.server["https"] else (),
     )
     return Loaded(text=text, resolved=resolved)

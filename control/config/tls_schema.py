@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Final
 
 from control.config import kinds
-from control.config.setting import DAY_S, Group, Setting
+from control.config.setting import DAY_S, Group, Setting, Shape
 from edge.table.model import TlsSettings, UpstreamTls
 
 _TLS: Final = asdict(TlsSettings())
@@ -51,6 +51,68 @@ TLS: Final = Group(
             low=1,
             high=100_000,
             doc="Handshakes under way per worker; past it, new connections wait.",
+        ),
+        Setting(
+            key="acme_directory",
+            kind=kinds.DIRECTORY,
+            shape=Shape.MANY,
+            default=(),
+            default_doc="Let's Encrypt",
+            doc="CAs that certificates come from (RFC 8555): the next is asked when one fails.",
+        ),
+        Setting(
+            key="acme_email",
+            default="",
+            doc="Whom a CA writes to.",
+        ),
+        Setting(
+            key="acme_ca_file",
+            kind=kinds.PATH,
+            default_doc="those that the system trusts",
+            doc="PEM file of who may have signed the CAs' own certificates, for private CAs.",
+        ),
+        Setting(
+            key="acme_account",
+            kind=kinds.BINDING,
+            default_doc="none",
+            doc='"KEY-ID:HMAC-KEY" of an account that one has with the CA (external account'
+            " binding).",
+        ),
+        Setting(
+            key="acme_profile",
+            default="",
+            doc='A profile of the CA, such as "shortlived".',
+        ),
+        Setting(
+            key="acme_key",
+            kind=kinds.KEY_TYPE,
+            default="p256",
+            doc="What keys are: `p256`, `p384`, `rsa2048` or `rsa4096`; each certificate has its"
+            " own.",
+        ),
+        Setting(
+            key="acme_challenges",
+            kind=kinds.CHALLENGE,
+            shape=Shape.MANY,
+            default=(),
+            default_doc="all that can be",
+            doc="How names may be proven: `http-01`, `tls-alpn-01`, `dns-01`.",
+        ),
+        Setting(
+            key="dns_hook",
+            kind=kinds.PATH,
+            default_doc="none: wildcards have no certificate of a public CA",
+            doc="For DNS-01: a program, called with `present` or `cleanup`, the name and the"
+            " value; or a"
+            " file ending in `.py` with functions of these names.",
+        ),
+        Setting(
+            key="dns_wait",
+            kind=kinds.DURATION,
+            default=0.0,
+            low=0.0,
+            high=3600.0,
+            doc="Until a record is at all nameservers.",
         ),
     ),
 )

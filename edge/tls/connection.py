@@ -168,8 +168,9 @@ class TlsConnection(Connection):
         """As `Connection.read_now`."""
         if self._early:
             return self._take_early()
+        size = self._size
         try:
-            data: bytes = self._tls.read(RECORD_BYTES)
+            data: bytes = self._tls.read(size)
         except (_WANT_READ, _WANT_WRITE):
             self.has_more = False
             return None
@@ -177,7 +178,10 @@ class TlsConnection(Connection):
             return b""
         except OSError as error:
             raise Gone(_text(error)) from None
-        self.has_more = len(data) == RECORD_BYTES
+        if len(data) == size:
+            self.has_more, self._size = True, RECORD_BYTES
+        else:
+            self.has_more = False
         return data
 
     def is_stale(self) -> bool:
