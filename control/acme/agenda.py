@@ -1,0 +1,95 @@
+"""What is next for a certificate, and when; and how an operator reads it."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from control.acme.record import Record
+from control.acme.renewal import due_at, emergency_at
+from control.acme.spec import CertSpec, problem_of
+from control.acme.vault import Cert
+
+
+class Todo(StrEnum):
+    """What can be next."""
+
+    NOTHING = "nothing"
+    OBTAIN = "obtain"
+    RENEW = "renew"
+    ASK = "ask-window"  # ask the CA when it would like the renewal
+
+
+@dataclass(frozen=True, slots=True)
+class Agenda:
+    """What, and when: 0 is now, infinity is never."""
+
+    todo: Todo
+    at: float
+
+
+NEVER = Agenda(Todo.NOTHING, math.inf)
+
+
+def agenda_of(spec: CertSpec, cert: Cert | None, record: Record, ask_at: float) -> Agenda:
+    """What is next for a certificate on which nobody works."""
+    todo = Todo.OBTAIN if cert is None else Todo.RENEW
+    if record.given_up or problem_of(spec):
+        return NEVER
+    if record.failures:
+        return Agenda(todo, record.next_at)
+    if cert is None or record.asked or record.orders or is_unfit(spec, cert):
+        return Agenda(todo, 0.0)
+    due = due_at(cert.not_before, cert.not_after, cert.window)
+    return Agenda(Todo.ASK, ask_at) if ask_at < due else Agenda(Todo.RENEW, due)
+
+
+def is_unfit(spec: CertSpec, cert: Cert) -> bool:
+    """Whether it is not the certificate that is wanted, however long it lasts."""
+    return cert.revoked or not set(spec.names) <= set(cert.names)
+
+
+def described(
+    spec: CertSpec, cert: Cert | None, record: Record, agenda: Agenda, doing: Todo, now: float
+) -> dict[str, Any]:
+    """One line of `edgectl certs`. Instants are seconds since 1970, None is "never"."""
+    todo, at = (agenda.todo, agenda.at) if doing is Todo.NOTHING else (doing, now)
+    if todo is Todo.ASK and cert is not None:
+        # That question is asked again and again; what an operator wants to know is the renewal.
+        todo, at = Todo.RENEW, due_at(cert.not_before, cert.not_after, cert.window)
+    return {
+        "id": spec.id,
+        "names": [*spec.names],
+        "state": _state_of(spec, cert, record, doing, now),
+        "issuer": cert.issuer if cert else None,
+        "serial": cert.serial if cert else None,
+        "directory": cert.directory if cert else None,
+        "issued": cert.not_before if cert else None,
+        "expires": cert.not_after if cert else None,
+        "next": str(todo),
+        "next_at": max(at, now) if math.isfinite(at) else None,
+        "failures": record.failures,
+        "last_error": problem_of(spec) or record.last_error,
+    }
+
+
+# Private
+
+
+def _state_of(spec: CertSpec, cert: Cert | None, record: Record, doing: Todo, now: float) -> str:
+    """The first that holds says most."""
+    is_tried = doing in (Todo.OBTAIN, Todo.RENEW)
+    end = cert.not_after if cert else math.inf
+    emergency = emergency_at(cert.not_before, end) if cert else math.inf
+    states = {
+        "obtaining": is_tried and cert is None,
+        "renewing": is_tried,
+        "impossible": bool(problem_of(spec)),
+        "given-up": record.given_up,
+        "revoked": cert is not None and cert.revoked,
+        "expired": now >= end,
+        "expiring": now >= emergency,
+        "failing": bool(record.failures),
+        "missing": cert is None,
+    }
+    return next((state for state, holds in states.items() if holds), "valid")

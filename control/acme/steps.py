@@ -1,0 +1,42 @@
+"""One blocking call at a time, in a thread: control itself waits for nothing."""
+
+from collections.abc import Callable
+from typing import Final, ParamSpec, TypeVar
+
+import gevent
+from gevent.threadpool import ThreadPool
+
+from control.acme.failure import TIMED_OUT, IssueFailed
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+AT_ONCE: Final = 16
+LONGEST_S: Final = 300.0
+"""A step has limits of its own; this one is for a disk or a resolver that hangs."""
+
+
+class Steps:
+    """The threads."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPool(AT_ONCE)
+
+    def __repr__(self) -> str:
+        return f"<Steps {len(self._threads)} under way>"
+
+    def take(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `act` returns. Raises `IssueFailed`, as it does."""
+
+        def outcome() -> tuple[T | None, IssueFailed | None]:
+            try:
+                return act(*args, **kwargs), None
+            except IssueFailed as failure:  # gevent would take it for a bug, and print it
+                return None, failure
+
+        with gevent.Timeout(LONGEST_S, False):
+            result, failure = self._threads.spawn(outcome).get()
+            if failure is not None:
+                raise failure
+            return result  # type: ignore[no-any-return]
+        raise IssueFailed(TIMED_OUT, f"a step has taken more than {LONGEST_S:g} s", elsewhere=False)

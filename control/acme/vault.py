@@ -1,0 +1,360 @@
+"""The vault: certificates with their keys, accounts, and keys of orders under way, as files.
+
+Rule 1: what is under its own name is whole. Files are written beside it, synced, and renamed; a
+        chain comes with its key as one folder, so nobody ever sees the one without the other.
+Rule 2: what was served stays. A new certificate gets a folder of its own, and the one before it
+        is kept for those who have not heard yet.
+Rule 3: keys are 0600. Only the folder that is served, and what is in it, is given to the user that
+        serves it; folders above it let that user pass and not look.
+
+Everything here blocks: it is for a thread.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from control.acme.chain import facts_of
+from control.acme.failure import STORAGE, IssueFailed
+from control.acme.renewal import Window
+from control.acme.spec import Authority
+
+FORMAT: Final = 1
+CHAIN: Final = "chain.pem"
+KEY: Final = "key.pem"
+META: Final = "meta.json"
+ACCOUNT: Final = "account.json"
+KEPT: Final = 2
+"""So many of a certificate's issues stay: the one that is served, and the one before it."""
+
+OLD_S: Final = 30 * 86400.0
+"""No order lives that long."""
+
+_FOLDER_MODE: Final = 0o700
+_PASS_MODE: Final = 0o711
+_MODE: Final = 0o600
+_UNFINISHED: Final = ".new-"
+_LONGEST: Final = 200
+
+
+class Owner(NamedTuple):
+    """The user who serves, when it is not the one who writes."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cert:
+    """A certificate in the vault."""
+
+    id: str
+    names: tuple[str, ...]
+    directory: str  # of the CA that issued it
+    issuer: str
+    serial: str
+    not_before: float
+    not_after: float
+    ari_id: str
+    order: str  # the order's address at the CA
+    folder: str = ""
+    window: Window | None = None
+    revoked: bool = False
+
+    @property
+    def chain_path(self) -> str:
+        """The file with the chain, the certificate itself first."""
+        return os.path.join(self.folder, CHAIN)
+
+    @property
+    def key_path(self) -> str:
+        """The file with its private key."""
+        return os.path.join(self.folder, KEY)
+
+
+class Issue(NamedTuple):
+    """What goes into the vault together."""
+
+    chain: str
+    key: bytes
+    directory: str
+    order: str
+
+
+class Account(NamedTuple):
+    """An account at a CA; its address is "" until the CA has said it."""
+
+    key: bytes
+    url: str
+
+
+class Vault:
+    """The folder. Its methods raise `IssueFailed` of kind `storage` when it cannot do its part."""
+
+    def __init__(self, folder: str, owner: Owner | None = None) -> None:
+        self.folder = folder
+        self.owner = owner
+        self._certificates = os.path.join(folder, "certificates")
+        self._accounts = os.path.join(folder, "accounts")
+        self._orders = os.path.join(folder, "orders")
+
+    def __repr__(self) -> str:
+        return f"<Vault {self.folder}>"
+
+    def probe(self) -> None:
+        """Make sure that what is about to be obtained can be written: orders cost, at the CA."""
+        with self._storing():
+            self._prepare()
+            path = os.path.join(self._orders, f"{_UNFINISHED}probe-{secrets.token_hex(4)}")
+            text = secrets.token_bytes(4096)
+            try:
+                _write(path, text)
+                if _read(path) != text:
+                    raise IssueFailed(STORAGE, f"{path} reads otherwise than it was written")
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+
+    def tidy(self, now: float) -> None:
+        """Remove what nobody will ask for: half-written files, and keys of orders long over."""
+        for above, _, files in os.walk(self.folder):
+            if above.startswith(self._certificates):
+                continue  # `load` does that for those that it loads
+            for path in (os.path.join(above, name) for name in files):
+                with contextlib.suppress(OSError):
+                    is_old = above == self._orders and os.stat(path).st_mtime < now - OLD_S
+                    if is_old or os.path.basename(path).startswith(_UNFINISHED):
+                        os.unlink(path)
+
+    # Certificates
+
+    def load(self, ids: Iterable[str]) -> dict[str, Cert]:
+        """The newest whole certificate of each; what was left half written goes."""
+        found = ((name, self._newest(name)) for name in ids)
+        return {name: cert for name, cert in found if cert is not None}
+
+    def store(self, name: str, issue: Issue) -> Cert:
+        """Put chain and key into the vault, as one."""
+        facts = facts_of(issue.chain)
+        cert = Cert(id=name, directory=issue.directory, order=issue.order, **asdict(facts))
+        with self._storing():
+            self._prepare()
+            above = self._folder_of(name)
+            _make(above, self._pass_mode)
+            cert = replace(cert, folder=os.path.join(above, f"{_next_number(above):06d}"))
+            made = os.path.join(above, _UNFINISHED + secrets.token_hex(8))
+            _make(made, _FOLDER_MODE)
+            _write(os.path.join(made, CHAIN), issue.chain.encode())
+            _write(os.path.join(made, KEY), issue.key)
+            _write(os.path.join(made, META), _meta_of(cert))
+            self._give(made, *(os.path.join(made, each) for each in (CHAIN, KEY, META)))
+            _sync(made)
+            os.rename(made, cert.folder)
+            _sync(above)
+            for number in _numbers(above)[:-KEPT]:
+                shutil.rmtree(os.path.join(above, number))
+        return cert
+
+    def note(self, cert: Cert) -> None:
+        """Write down what was learnt of a certificate since: its window, its end."""
+        with self._storing():
+            path = os.path.join(cert.folder, META)
+            _replace(path, _meta_of(cert))
+            self._give(path)
+
+    def read(self, cert: Cert) -> str:
+        """Its chain."""
+        with self._storing():
+            return _read(cert.chain_path).decode()
+
+    def remove(self, name: str) -> None:
+        """Forget a certificate with its keys."""
+        with self._storing():
+            shutil.rmtree(self._folder_of(name), ignore_errors=True)
+
+    # Accounts
+
+    def account(self, authority: Authority, email: str) -> Account | None:
+        """The account at that CA, if there is a key for one."""
+        folder = self._account_folder(authority, email)
+        with self._storing():
+            try:
+                key = _read(os.path.join(folder, KEY))
+            except FileNotFoundError:
+                return None
+            try:
+                url = json.loads(_read(os.path.join(folder, ACCOUNT)))["url"]
+            except (FileNotFoundError, ValueError, KeyError):
+                url = ""  # the CA tells it to whoever has the key
+            return Account(key, url)
+
+    def keep_account(self, authority: Authority, email: str, account: Account) -> None:
+        """Write down an account: its key before the CA is asked, its address afterwards."""
+        folder = self._account_folder(authority, email)
+        with self._storing():
+            self._prepare()
+            _make(folder, _FOLDER_MODE)
+            _replace(os.path.join(folder, KEY), account.key)
+            known = {"version": FORMAT, "directory": authority.directory, "url": account.url}
+            _replace(os.path.join(folder, ACCOUNT), json.dumps(known).encode())
+
+    # Orders
+
+    def order_key(self, order: str) -> bytes | None:
+        """The key of an order under way."""
+        with self._storing():
+            try:
+                return _read(self._order_path(order))
+            except FileNotFoundError:
+                return None
+
+    def keep_order_key(self, order: str, key: bytes) -> None:
+        """Write down the key before the CA gets a request with it."""
+        with self._storing():
+            self._prepare()
+            _replace(self._order_path(order), key)
+
+    def drop_order_key(self, order: str) -> None:
+        """The order is over."""
+        with self._storing(), contextlib.suppress(FileNotFoundError):
+            os.unlink(self._order_path(order))
+
+    # Private
+
+    @property
+    def _pass_mode(self) -> int:
+        return _FOLDER_MODE if self.owner is None else _PASS_MODE
+
+    @contextlib.contextmanager
+    def _storing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self.folder
+            raise IssueFailed(
+                STORAGE, f"{where}: {error.strerror or error}", elsewhere=False
+            ) from None
+
+    def _prepare(self) -> None:
+        for folder in (self.folder, self._certificates):
+            _make(folder, self._pass_mode)
+        for folder in (self._accounts, self._orders):
+            _make(folder, _FOLDER_MODE)
+
+    def _folder_of(self, name: str) -> str:
+        return os.path.join(self._certificates, _file_name(name))
+
+    def _account_folder(self, authority: Authority, email: str) -> str:
+        kid = authority.binding.kid if authority.binding else ""
+        digest = _digest(f"{authority.directory}\n{email}\n{kid}")[:16]
+        host = urllib.parse.urlsplit(authority.directory).hostname or "ca"
+        return os.path.join(self._accounts, f"{_file_name(host)}-{digest}")
+
+    def _order_path(self, order: str) -> str:
+        return os.path.join(self._orders, f"{_digest(order)}.pem")
+
+    def _give(self, *paths: str) -> None:
+        if self.owner is not None:
+            for path in paths:
+                os.chown(path, *self.owner, follow_symlinks=False)
+
+    def _newest(self, name: str) -> Cert | None:
+        above = self._folder_of(name)
+        with contextlib.suppress(OSError):
+            for entry in os.listdir(above):
+                if entry.startswith(_UNFINISHED):
+                    shutil.rmtree(os.path.join(above, entry), ignore_errors=True)
+            for number in reversed(_numbers(above)):
+                with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                    return _cert_in(os.path.join(above, number), name)
+        return None
+
+
+# Private
+
+
+def _cert_in(folder: str, name: str) -> Cert:
+    """The certificate of a folder. Raises `OSError`, `ValueError`, `KeyError` or `TypeError`."""
+    raw: dict[str, Any] = json.loads(_read(os.path.join(folder, META)))
+    if raw.pop("version") != FORMAT or raw["id"] != name:
+        raise ValueError(f"{folder} is not of {name}")
+    window = raw.pop("window")
+    names = tuple(raw.pop("names"))
+    cert = Cert(**raw, names=names, window=Window(**window) if window else None, folder=folder)
+    if not os.path.getsize(cert.chain_path) or not os.path.getsize(cert.key_path):
+        raise ValueError(f"{folder} has an empty file")
+    return cert
+
+
+def _meta_of(cert: Cert) -> bytes:
+    known = asdict(cert)
+    del known["folder"]
+    return json.dumps({"version": FORMAT, **known}, indent=1).encode()
+
+
+def _numbers(folder: str) -> list[str]:
+    return sorted(entry for entry in os.listdir(folder) if entry.isdecimal())
+
+
+def _next_number(folder: str) -> int:
+    return int(max(_numbers(folder), default="0")) + 1
+
+
+def _file_name(name: str) -> str:
+    """The name as one of a file: the same for no other, and never a hidden one."""
+    quoted = urllib.parse.quote(name, safe="")
+    if quoted.startswith("."):
+        quoted = f"%2E{quoted[1:]}"
+    return quoted if quoted and len(quoted) <= _LONGEST else f"%{_digest(name)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _make(folder: str, mode: int) -> None:
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(folder, _FOLDER_MODE)
+    if os.stat(folder).st_mode & 0o777 != mode:
+        os.chmod(folder, mode)
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _write(path: str, text: bytes) -> None:
+    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
+    with open(opened, "wb") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _replace(path: str, text: bytes) -> None:
+    folder, name = os.path.split(path)
+    made = os.path.join(folder, f"{_UNFINISHED}{name}-{secrets.token_hex(4)}")
+    try:
+        _write(made, text)
+        os.rename(made, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(made)
+        raise
+    _sync(folder)
+
+
+def _sync(folder: str) -> None:
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
