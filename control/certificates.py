@@ -18,10 +18,13 @@ from typing import Any, Final
 
 import gevent
 
+from control.acme.keeper import Store
+from control.acme.vault import Cert
 from control.authority import Authority, is_due, is_internal
 from control.config import pem
-from control.config.hosts import HostTls
+from control.config.hosts import Acme, HostTls
 from control.events import Events
+from control.issuing import Issuing, issuing_of, read_issued
 from control.publish import Changes, Publisher
 from control.refusal import Refused
 from edge.shared.segment import TICKET_BYTES
@@ -32,6 +35,7 @@ log = logging.getLogger("control.certificates")
 
 ROW: Final = "cert:"
 FOLDER: Final = "certs"
+VAULT: Final = "acme"
 LOOK_S: Final = 5.0
 """How often own files are looked at for changes."""
 
@@ -63,12 +67,19 @@ class CertificateDesk:
     publisher: Publisher
     events: Events
     authority: Authority
+    store: Store
     uid: int = -1  # whose the folders are; -1 leaves them ours
     gid: int = -1
     _hosts: tuple[HostTls, ...] = ()
     _served: dict[str, Served] = field(default_factory=dict)  # by host
     _stamps: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of own files, by host
     _refused: dict[str, str] = field(default_factory=dict)  # why, by host
+    _issuing: Issuing = field(init=False)
+
+    def __post_init__(self) -> None:
+        vault = os.path.join(os.path.dirname(self.folder), VAULT)
+        self._issuing = issuing_of(vault, self.store, self.publisher, self.events, self._place)
+        self._issuing.keeper.installed = self._install
 
     def start(self) -> None:
         """Begin to look after them."""
@@ -76,31 +87,23 @@ class CertificateDesk:
             self._renew_tickets()
         gevent.spawn(self._renew_tickets_on)
         gevent.spawn(self._look_on)
+        self._issuing.keeper.start()
 
     def rows(self, hosts: Iterable[HostTls], *, strict: bool = True) -> dict[str, str]:
         """The rows of those hosts. Raises `Refused` (`config-invalid`) for own files that are bad;
         without `strict` their hosts go without, or keep what they have."""
-        found: dict[str, str] = {}
-        problems = []
+        found = self._issuing.solver.rows()
+        problems: list[str] = []
         for host in hosts:
             row = ROW + host.host.strip("[]")
-            if host.mode == "own" and not strict and row in self.publisher.published:
-                # At the start what was served is served: ten thousand files take a while to read.
-                found[row] = self.publisher.published[row]
+            published = self.publisher.published.get(row)
+            keeps = self._is_public(host) or (host.mode == "own" and not strict)
+            if published is not None and keeps:
+                # What was served is served: until the keeper has another, and at the start, where
+                # ten thousand files would take a while to read.
+                found[row] = published
                 continue
-            if host.mode == "own":
-                try:
-                    self._served[host.host] = self._own(host)
-                    self._refused.pop(host.host, None)
-                except ValueError as error:
-                    problems.append(f"{host.owner}: route.tls: {error}")
-                    self._refused[host.host] = str(error)
-            elif self._is_internal(host):
-                try:
-                    self._renew_internal(host)
-                except Refused as refusal:
-                    self._refused[host.host] = refusal.message
-                    log.error("%s: %s", host.host, refusal.message)
+            self._make(host, problems)
             served = self._served.get(host.host)
             if served is not None and host.mode != "off":
                 found[row] = encode(served.certificate)
@@ -110,9 +113,12 @@ class CertificateDesk:
             log.error("%s", problem)
         return found
 
-    def follow(self, hosts: tuple[HostTls, ...]) -> None:
+    def follow(self, hosts: tuple[HostTls, ...], acme: Acme) -> None:
         """Those are the hosts now."""
         self._hosts = hosts
+        self._issuing.follow([host for host in hosts if self._is_public(host)], acme)
+        for cert in self._issuing.keeper.served().values():
+            self._install(cert)
         self._stamps = {
             host.host: _stamps(host)
             for host in hosts
@@ -122,9 +128,69 @@ class CertificateDesk:
 
     def listed(self) -> list[dict[str, Any]]:
         """Every host, and what it is served with."""
-        return [self._described(host) for host in self._hosts if host.mode != "off"]
+        kept = self._issuing.described()
+        return [
+            self._described(host, kept.get(host.host, {}))
+            for host in self._hosts
+            if host.mode != "off"
+        ]
+
+    def renew(self, host: str) -> dict[str, Any]:
+        """Obtain a new one from the CA now. Raises `Refused`."""
+        self._issuing.keeper.renew(host)
+        return {"host": host}
+
+    def revoke(self, host: str) -> dict[str, Any]:
+        """Have the CA revoke it; a new one follows. Raises `Refused`."""
+        self._issuing.keeper.revoke(host)
+        return {"host": host}
 
     # Private
+
+    def _make(self, host: HostTls, problems: list[str]) -> None:
+        """Have a certificate for it, if that is ours to make."""
+        try:
+            if host.mode == "own":
+                self._served[host.host] = self._own(host)
+            elif self._is_internal(host):
+                self._renew_internal(host)
+            else:
+                return
+            self._refused.pop(host.host, None)
+        except ValueError as error:
+            problems.append(f"{host.owner}: route.tls: {error}")
+            self._refused[host.host] = str(error)
+        except Refused as refusal:
+            log.error("%s: %s", host.host, refusal.message)
+            self._refused[host.host] = refusal.message
+
+    def _is_public(self, host: HostTls) -> bool:
+        return host.mode == "auto" and not is_internal(host.host)
+
+    def _place(self, chain_pem: bytes, key_pem: bytes) -> Certificate:
+        """Where workers can read it. Raises `Refused`."""
+        try:
+            return self._kept(HostTls(host="", owner=""), chain_pem, key_pem)
+        except (OSError, ValueError) as error:
+            raise Refused("disk-full", f"{self.folder} cannot be written: {error}.") from None
+
+    def _install(self, cert: Cert) -> None:
+        """Give workers what the keeper has obtained. Raises `Refused`."""
+        host = next((each for each in self._hosts if each.host == cert.id), None)
+        if host is None:
+            return
+        chain_pem, key_pem = read_issued(cert)
+        try:
+            certificate = self._kept(host, chain_pem, key_pem)
+        except (OSError, ValueError) as error:
+            raise Refused("disk-full", f"{cert.id} is not served yet: {error}.") from None
+        self._served[host.host] = Served(
+            certificate=certificate,
+            issuer=cert.issuer,
+            not_before=_moment(cert.not_before),
+            not_after=_moment(cert.not_after),
+        )
+        self._publish({ROW + host.host.strip("[]"): encode(certificate)})
 
     def _is_internal(self, host: HostTls) -> bool:
         return host.mode == "internal" or (host.mode == "auto" and is_internal(host.host))
@@ -272,7 +338,7 @@ class CertificateDesk:
             if path.is_dir() and old and str(path) not in named and len(path.name) == 40:
                 shutil.rmtree(path, ignore_errors=True)
 
-    def _described(self, host: HostTls) -> dict[str, Any]:
+    def _described(self, host: HostTls, kept: dict[str, Any]) -> dict[str, Any]:
         served = self._served.get(host.host)
         return {
             "host": host.host,
@@ -281,11 +347,14 @@ class CertificateDesk:
             "issuer": served.issuer if served else "",
             "not_after": served.not_after.timestamp() if served else None,
             "fingerprint": served.certificate.fingerprint if served else "",
-            "problem": self._refused.get(host.host, ""),
+            "state": kept.get("state", "valid" if served else "missing"),
+            "next": kept.get("next", ""),
+            "next_at": kept.get("next_at"),
+            "problem": self._refused.get(host.host) or kept.get("last_error") or "",
         }
 
 
-def desk_of(spec: Spec, publisher: Publisher, events: Events) -> CertificateDesk:
+def desk_of(spec: Spec, publisher: Publisher, events: Events, store: Store) -> CertificateDesk:
     """The desk of an edged. Its workers' user gets the folders, when that is another than ours."""
     uid = gid = -1
     if os.geteuid() == 0 and spec.user:
@@ -294,7 +363,13 @@ def desk_of(spec: Spec, publisher: Publisher, events: Events) -> CertificateDesk
     folder = os.path.join(spec.state_dir, FOLDER)
     authority = Authority(os.path.join(spec.state_dir, "authority"))
     return CertificateDesk(
-        folder=folder, publisher=publisher, events=events, authority=authority, uid=uid, gid=gid
+        folder=folder,
+        publisher=publisher,
+        events=events,
+        authority=authority,
+        store=store,
+        uid=uid,
+        gid=gid,
     )
 
 
@@ -311,6 +386,10 @@ def _stamps(host: HostTls) -> tuple[int, ...]:
             found = None
         stamps += [found.st_mtime_ns, found.st_ino, found.st_size] if found else [0, 0, 0]
     return tuple(stamps)
+
+
+def _moment(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 def _read(path: str) -> bytes:

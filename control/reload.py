@@ -72,7 +72,7 @@ class Reloader:
         self.aligned = Event()  # `align` was tried: what the hooks are is known, or why not
         self.completed: Callable[[Settings], Settings] = lambda settings: settings
         self.names = names
-        self.certificates = desk_of(spec, publisher, events)
+        self.certificates = desk_of(spec, publisher, events, state)
         self._wanted = Wanted()
         self._named: tuple[Route, ...] = ()  # the routes with names, as they are written
         self._unwritten = False  # `applied` is not in the state database yet
@@ -222,7 +222,7 @@ class Reloader:
         self._wanted = _wanted(loaded)
         self._named = tuple(route for route in loaded.routes if names_of((route,)))
         self.names.follow(self._wanted)
-        self.certificates.follow(loaded.hosts)
+        self.certificates.follow(loaded.hosts, loaded.acme)
 
     def _apply(self, plan: _Plan) -> dict[str, Any]:
         applied = Applied(

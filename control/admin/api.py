@@ -51,6 +51,8 @@ class Api:
             "/v1/maintenance/on": commands.enter_maintenance,
             "/v1/maintenance/off": commands.leave_maintenance,
             "/v1/pause": commands.pause,
+            "/v1/certs/renew": commands.renew_certificate,
+            "/v1/certs/revoke": commands.revoke_certificate,
             "/v1/resume": commands.resume,
         }
         self._follow = commands.follow

@@ -196,6 +196,14 @@ class Commands:
         published = self._sources.publisher.published
         return self._sources.peers.resume(str(body.get("peer", "")), published)
 
+    def renew_certificate(self, body: Document) -> Document:
+        """Obtain a new certificate for `host` now."""
+        return self._sources.reloader.certificates.renew(_text(body, "host"))
+
+    def revoke_certificate(self, body: Document) -> Document:
+        """Have the certificate of `host` revoked; a new one follows."""
+        return self._sources.reloader.certificates.revoke(_text(body, "host"))
+
     def reload(self, body: Document) -> Document:
         """Apply the file on disk; `roll` also rolls the workers."""
         return self._sources.reloader.reload(roll=_flag(body, "roll"))

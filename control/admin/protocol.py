@@ -20,6 +20,7 @@ STATUS: Final[dict[str, str]] = {
     "too-large": "413 Content Too Large",
     "config-invalid": "422 Unprocessable Content",
     "hooks-failed": "422 Unprocessable Content",
+    "acme-failed": "502 Bad Gateway",
     "apply-failed": "502 Bad Gateway",
     "upgrade-failed": "502 Bad Gateway",
     "master-refused": "502 Bad Gateway",

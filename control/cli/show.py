@@ -184,10 +184,17 @@ def modes(document: Document) -> str:
 def certs(document: Document) -> str:
     """`edgectl certs`."""
     rows = [
-        (each["host"], each["mode"], each["issuer"], _when(each["not_after"]), each["problem"])
+        (
+            each["host"],
+            each["state"],
+            each["issuer"],
+            _when(each["not_after"]),
+            f"{each['next']} {_when(each['next_at'])}" if each["next_at"] else "",
+            each["problem"],
+        )
         for each in document["certs"]
     ]
-    heads = ("host", "mode", "issuer", "expires", "problem")
+    heads = ("host", "state", "issuer", "expires", "next", "problem")
     return table(heads, rows) if rows else "no host has TLS"
 
 

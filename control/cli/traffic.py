@@ -214,15 +214,43 @@ def resume(context: Context, target: str) -> None:
     context.say(document, lambda done: show.entered(done, "serves as usual"))
 
 
-@click.command(short_help="The hosts, and the certificate of each.")
-@click.pass_obj
-def certs(context: Context) -> None:
-    """The hosts, the certificate that each is served with, and what is wrong with it.
+@click.group(short_help="The hosts, and the certificate of each.", invoke_without_command=True)
+@click.pass_context
+def certs(command: click.Context) -> None:
+    """The hosts, the certificate that each is served with, what happens next, and what is wrong.
 
     \b
     Example: edgectl certs
     """
-    context.say(context.client.get("/v1/certs"), show.certs)
+    if command.invoked_subcommand is None:
+        context: Context = command.obj
+        context.say(context.client.get("/v1/certs"), show.certs)
+
+
+@certs.command()
+@click.argument("host")
+@click.pass_obj
+def renew(context: Context, host: str) -> None:
+    """Obtain a new certificate from the CA now, also when that was given up.
+
+    \b
+    Example: edgectl certs renew www.example.com
+    """
+    document = context.client.post("/v1/certs/renew", host=host)
+    context.say(document, lambda done: show.printable(f"{done['host']} gets a new one"))
+
+
+@certs.command()
+@click.argument("host")
+@click.pass_obj
+def revoke(context: Context, host: str) -> None:
+    """Have the CA revoke a certificate, when its key may be known; a new one follows.
+
+    \b
+    Example: edgectl certs revoke www.example.com
+    """
+    document = context.client.post("/v1/certs/revoke", timeout_s=None, host=host)
+    context.say(document, lambda done: show.printable(f"{done['host']} is revoked"))
 
 
 VERBS: Final = (certs, peers, peer, ban, unban, bans, maintenance, pause, resume, modes)

@@ -83,6 +83,7 @@ _ORIGIN: Final = re.compile(
 )
 _PAGE_STATUS: Final = re.compile(r"[45](?:[0-9]{2}|xx)")
 _BASE64: Final = re.compile(r"[A-Za-z0-9_-]{8,}={0,2}")
+TLS_MODES: Final = ("auto", "internal", "own", "off")
 KEY_TYPES: Final = ("p256", "p384", "rsa2048", "rsa4096")
 CHALLENGES: Final = ("http-01", "tls-alpn-01", "dns-01")
 ALGORITHMS: Final = (
@@ -265,14 +266,6 @@ def _token(text: str) -> str:
     return text
 
 
-def _algorithm(text: str) -> str:
-    if text not in ALGORITHMS:
-        raise ValueError(
-            f"{_quote(text)} is no algorithm for public keys{nearest(text, ALGORITHMS)}"
-        )
-    return text
-
-
 def _keys(text: str) -> str:
     if text.startswith("http://") and not text.startswith(("http://127.0.0.1", "http://localhost")):
         raise ValueError(f"{_quote(text)} is not protected on its way: use https")
@@ -295,28 +288,15 @@ def _binding(text: str) -> tuple[str, str]:
     return kid, key
 
 
-def _key_type(text: str) -> str:
-    if text not in KEY_TYPES:
-        raise ValueError(f"{_quote(text)} is no kind of key: use {_listed(KEY_TYPES)}")
-    return text
+def _choice(what: str, words: tuple[str, ...]) -> Callable[[str], str]:
+    """Reads one of some words."""
 
+    def read(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"{_quote(text)} is no {what}: use {_listed(words)}")
+        return text
 
-def _challenge(text: str) -> str:
-    if text not in CHALLENGES:
-        raise ValueError(f"{_quote(text)} is no challenge: use {_listed(CHALLENGES)}")
-    return text
-
-
-def _tls_mode(text: str) -> str:
-    if text not in ("auto", "internal", "own", "off"):
-        raise ValueError(f'{_quote(text)} is no mode: use "auto", "internal", "own" or "off"')
-    return text
-
-
-def _same_site(text: str) -> str:
-    if text not in ("Lax", "Strict", "None"):
-        raise ValueError(f'{_quote(text)} is no SameSite: use "Lax", "Strict" or "None"')
-    return text
+    return read
 
 
 def _file_name(text: str) -> str:
@@ -411,17 +391,17 @@ OPTIONAL_EXPRESSION: Final = _textual(
 FILE_NAME: Final = _textual("file name", "index.html", _file_name)
 ORIGIN: Final = _textual("origin", "https://app.example.com", _origin)
 TOKEN_NAME: Final = _textual("token", "X-User", _token)
-ALGORITHM: Final = _textual("algorithm", "ES256", _algorithm)
+ALGORITHM: Final = _textual("choice", "ES256", _choice("algorithm for public keys", ALGORITHMS))
 KEYS: Final = _textual("URL or path", "https://id.example.com/jwks.json", _keys)
 DIRECTORY: Final = _textual("URL", "https://ca.internal/directory", _directory)
-KEY_TYPE: Final = _textual("choice", "p256", _key_type)
-CHALLENGE: Final = _textual("choice", "dns-01", _challenge)
+KEY_TYPE: Final = _textual("choice", "p256", _choice("kind of key", KEY_TYPES))
+CHALLENGE: Final = _textual("choice", "dns-01", _choice("challenge", CHALLENGES))
 BINDING: Final = Kind(
     name="account",
     example='"key-1:c2VjcmV0LXNlY3JldA"',
     read=_reader("key-1:c2VjcmV0LXNlY3JldA", _binding),
     show=lambda value: f'"{value[0]}:…"',
 )
-TLS_MODE: Final = _textual("choice", "auto", _tls_mode)
-SAME_SITE: Final = _textual("choice", "Lax", _same_site)
+TLS_MODE: Final = _textual("choice", "auto", _choice("mode", TLS_MODES))
+SAME_SITE: Final = _textual("choice", "Lax", _choice("SameSite", ("Lax", "Strict", "None")))
 FIELD_NAME: Final = _textual("header name", "Server", read_name)

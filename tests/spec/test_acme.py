@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from control.acme.chain import trouble_with
-from control.acme.spec import Authority, Binding, CertSpec, DnsHook, KeyType, Kind
+from control.acme.spec import Authority, CertSpec, Kind
 from control.acme.vault import Cert
-from control.refusal import Refused
-from tests.support.keeping import Keeping, ShiftedClock
-from tests.support.pebble import HMAC_KEY, KID, Pebble
+from tests.support.keeping import Keeping
+from tests.support.pebble import Pebble
 from tests.support.responders import FolderSolver, Responders
 
 _numbers = itertools.count(1)

@@ -1,0 +1,129 @@
+"""Automatic HTTPS: a host, a CA, and nothing else to do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.client import fetch
+from tests.support.edged import Edged, route
+from tests.support.eventually import eventually
+from tests.support.pebble import Pebble
+from tests.support.ports import free_address, split_address
+from tests.support.tls_client import TlsClient, context_for
+
+HOST = "site.example"
+
+
+class Automatic:
+    """An edged, and the CA that asks it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.http, self.https = free_address(), free_address()
+        ports = (split_address(self.http)[1], split_address(self.https)[1])
+        self.pebble = Pebble(folder / "ca", challenge_ports=ports)
+        self.root = folder / "root.pem"
+
+    def edged(self, text: str, tls: str = "") -> Edged:
+        """Not started."""
+        server = (
+            f'https = ["{self.https}"]\n[tls]\nacme_directory = "{self.pebble.directory}"\n'
+            f'acme_ca_file = "{self.pebble.ca_file}"\n{tls}\n'
+        )
+        return Edged(text, server=server, workers=2, addresses=[self.http])
+
+    def context(self) -> object:
+        management = f"https://127.0.0.1:{self.pebble._manage}/roots/0"
+        self.root.write_bytes(self.pebble.fetch(management))
+        return context_for(self.root)
+
+    def get(self, host: str = HOST) -> bytes:
+        with TlsClient(self.https, host, self.context()) as client:  # type: ignore[arg-type]
+            return client.get(host=host)
+
+
+@pytest.fixture
+def automatic(tmp_path: Path) -> Iterator[Automatic]:
+    made = Automatic(tmp_path)
+    with made.pebble:
+        yield made
+
+
+def state(edged: Edged, host: str = HOST) -> str:
+    listed = {each["host"]: each for each in edged.ctl_json("certs")["certs"]}
+    return str(listed[host]["state"])
+
+
+@pytest.mark.parametrize("challenge", ["http-01", "tls-alpn-01"])
+def test_a_host_gets_its_certificate_and_is_redirected_to_it(
+    automatic: Automatic, challenge: str
+) -> None:
+    text = route(HOST, extra='respond = "secure"')
+    with automatic.edged(text, f'acme_challenges = ["{challenge}"]') as edged:
+        eventually(lambda: state(edged) == "valid", 40)
+        assert {automatic.get() for _ in range(6)} == {b"secure"}
+        assert fetch(edged.address, host=HOST).status == 308
+        assert "Pebble" in edged.ctl("certs").out
+
+
+def test_http_serves_while_there_is_none(automatic: Automatic) -> None:
+    automatic.pebble.stop()
+    with automatic.edged(route(HOST, extra='respond = "plain"')) as edged:
+        assert fetch(edged.address, host=HOST).body == b"plain"
+        eventually(lambda: state(edged) == "failing", 30)
+        assert "next" in edged.ctl("certs").out
+        automatic.pebble.start()
+        assert edged.ctl("certs", "renew", HOST)
+        eventually(lambda: state(edged) == "valid", 40)
+        assert automatic.get() == b"plain"
+
+
+def test_it_outlives_killed_processes_reloads_and_restarts(automatic: Automatic) -> None:
+    text = route(HOST, extra='respond = "secure"')
+    with automatic.edged(text) as edged:
+        eventually(lambda: state(edged) == "valid", 40)
+        edged.reload()
+        assert automatic.get() == b"secure"
+        edged.end(edged.control_pid())
+        for worker in edged.workers():
+            edged.end(worker)
+        eventually(edged.is_ready)
+        assert automatic.get() == b"secure"
+        edged.stop(expect=0)
+        edged.start()
+        assert automatic.get() == b"secure"
+        assert state(edged) == "valid"
+
+
+def test_a_revoked_one_is_replaced(automatic: Automatic) -> None:
+    with automatic.edged(route(HOST, extra='respond = "secure"')) as edged:
+        eventually(lambda: state(edged) == "valid", 40)
+
+        def fingerprint() -> str:
+            return str(edged.ctl_json("certs")["certs"][0]["fingerprint"])
+
+        first = fingerprint()
+        assert edged.ctl("certs", "revoke", HOST)
+        eventually(lambda: fingerprint() != first and state(edged) == "valid", 40)
+        assert automatic.get() == b"secure"
+
+
+def test_a_wildcard_is_proven_by_the_dns(automatic: Automatic) -> None:
+    script = """#!/bin/sh
+case "$1" in
+present) curl -s -d "{\\"host\\": \\"$2.\\", \\"value\\": \\"$3\\"}" DNS/set-txt;;
+cleanup) curl -s -d "{\\"host\\": \\"$2.\\"}" DNS/clear-txt;;
+esac
+"""
+    text = route("*.wild.example", extra='respond = "wild"')
+    edged = automatic.edged(text, 'dns_hook = "dns.sh"')
+    hook = edged.write_file("dns.sh", script.replace("DNS", automatic.pebble.dns_manage))
+    hook.chmod(0o755)
+    with edged:
+        eventually(lambda: state(edged, "*.wild.example") == "valid", 40)
+        assert automatic.get("a.wild.example") == b"wild"
+
+
+def test_a_wildcard_without_a_way_to_prove_it_says_so(automatic: Automatic) -> None:
+    with automatic.edged(route("*.wild.example", extra='respond = "wild"')) as edged:
+        eventually(lambda: "needs a dns_hook" in edged.ctl("certs").out)
