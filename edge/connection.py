@@ -378,6 +378,9 @@ class Outbox(list[Connection]):
         # After gevent's own, which runs greenlets that may write.
         self._watcher = hub.loop.prepare(ref=False, priority=hub.loop.MINPRI)
         self._watcher.start(self._send)
+        # One that starts while the turn's watchers run is not among them: have a turn after it.
+        self._again = hub.loop.timer(0.0, ref=False)
+        self._again.start(int)
 
     def __repr__(self) -> str:
         return f"<Outbox {len(self)}>"

@@ -2,6 +2,7 @@
 
 import _socket
 from collections.abc import Iterator
+from threading import Thread
 
 import gevent
 import pytest
@@ -39,6 +40,25 @@ def test_what_a_greenlet_writes_is_sent_in_the_same_turn(pair: Pair) -> None:
     assert other.read() == b"hello"  # nothing else would wake the loop
     gevent.spawn_later(0.01, one.write, b"again", 1.0)
     assert other.read() == b"again"
+
+
+def test_the_first_write_of_a_hub_needs_no_other_event() -> None:
+    got = []
+
+    def first() -> None:
+        with gevent.Timeout(2, False):
+            gevent.sleep(0)  # woken where the loop's turn ends
+            near, far = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+            registry: set[Connection] = set()
+            for sock in (near, far):
+                sock.setblocking(False)
+            Connection(near, registry).write(b"hello", 1.0)
+            got.append(Connection(far, registry).read())
+
+    thread = Thread(target=first)  # with a hub of its own
+    thread.start()
+    thread.join()
+    assert got == [b"hello"]
 
 
 def test_large_writes_are_sent_at_once_and_in_order(pair: Pair) -> None:
