@@ -76,7 +76,9 @@ class Pebble:
         """Serve; what it knew before a stop is forgotten."""
         nowhere = ["-http01", "", "-https01", "", "-tlsalpn01", "", "-defaultIPv6", ""]
         manage = self.dns_manage.removeprefix("http://")
-        self._run("pebble-challtestsrv", "-dns01", self.dns_address, "-management", manage, *nowhere)
+        self._run(
+            "pebble-challtestsrv", "-dns01", self.dns_address, "-management", manage, *nowhere
+        )
         config = str(self.folder / "pebble.json")
         self._run("pebble", "-strict", "-config", config, "-dnsserver", self.dns_address)
         eventually(lambda: self.fetch(self.directory), within_s=20.0)
@@ -96,7 +98,7 @@ class Pebble:
             return answer.status == 200
 
     def status_of(self, serial: str) -> str:
-        """"Valid" or "Revoked", as the CA itself has it."""
+        """ "Valid" or "Revoked", as the CA itself has it."""
         even = serial if len(serial) % 2 == 0 else f"0{serial}"
         url = f"https://127.0.0.1:{self._manage}/cert-status-by-serial/{even}"
         return json.loads(self.fetch(url))["Status"]
@@ -124,4 +126,3 @@ class Pebble:
                 cwd=self.folder,
             )
         )
-
