@@ -40,7 +40,7 @@ def agenda_of(spec: CertSpec, cert: Cert | None, record: Record, ask_at: float) 
         return Agenda(todo, record.next_at)
     if cert is None or record.asked or record.orders or is_unfit(spec, cert):
         return Agenda(todo, 0.0)
-    due = due_at(cert.not_before, cert.not_after, cert.window)
+    due = _due_at(cert)
     return Agenda(Todo.ASK, ask_at) if ask_at < due else Agenda(Todo.RENEW, due)
 
 
@@ -56,7 +56,7 @@ def described(
     todo, at = (agenda.todo, agenda.at) if doing is Todo.NOTHING else (doing, now)
     if todo is Todo.ASK and cert is not None:
         # That question is asked again and again; what an operator wants to know is the renewal.
-        todo, at = Todo.RENEW, due_at(cert.not_before, cert.not_after, cert.window)
+        todo, at = Todo.RENEW, _due_at(cert)
     return {
         "id": spec.id,
         "names": [*spec.names],
@@ -74,6 +74,10 @@ def described(
 
 
 # Private
+
+
+def _due_at(cert: Cert) -> float:
+    return due_at(cert.not_before, cert.not_after, cert.window, cert.stored)
 
 
 def _state_of(spec: CertSpec, cert: Cert | None, record: Record, doing: Todo, now: float) -> str:

@@ -5,6 +5,7 @@ ended anywhere, by a failure or by a SIGKILL, goes on from what was written down
 """
 
 import functools
+import logging
 import random
 from collections import deque
 from collections.abc import Callable, Collection
@@ -25,6 +26,8 @@ from control.acme.solver import Solver
 from control.acme.spec import Authority, CertSpec, KeyType, Kind, usable_kinds
 from control.acme.steps import Steps
 from control.acme.vault import Account, Cert, Issue, Vault
+
+log = logging.getLogger("control.acme")
 
 T = TypeVar("T")
 
@@ -237,7 +240,7 @@ class Issuance:
         self._happened(order, Event.ANSWER)
         for task in tasks:
             if task.challenge.status == "pending":
-                self._ask(functools.partial(self._client.answer, task.challenge.url))
+                self._answer(task.challenge.url)
         urls = [task.authorization.url for task in tasks]
         found = self._poll(
             lambda: self._authorizations(urls),
@@ -253,6 +256,15 @@ class Issuance:
         failure = failure_of(found, tasks)
         if failure is not None:
             raise failure
+
+    def _answer(self, challenge: str) -> None:
+        try:
+            self._ask(functools.partial(self._client.answer, challenge))
+        except IssueFailed as failure:
+            if not failure.is_final:
+                raise
+            # It may have heard us before, and its answer was lost: the authorization knows.
+            log.debug("%s is not to be answered: %s", challenge, failure)
 
     def _authorizations(self, urls: Collection[str]) -> list[Authorization]:
         return [self._ask(functools.partial(self._client.authorization, url)) for url in urls]
@@ -287,7 +299,8 @@ class Issuance:
             raise IssueFailed(STRANGE, f"the certificate is not served: {wrong}", is_final=True)
         cert = None
         if not self.rehearsal:
-            cert = take(vault.store, self.spec.id, Issue(chain, key, directory, order.url))
+            issue = Issue(chain, key, directory, order.url, self.desk.clock.now())
+            cert = take(vault.store, self.spec.id, issue)
         order.happened(Event.STORE)
         del self.record.orders[directory]
         self._keep()

@@ -23,6 +23,7 @@ LONGEST_HOLD_S: Final = 86400.0
 ORDERS: Final = 10
 ORDERS_WITHIN_S: Final = 10.0
 
+SHORTEST_USE_S: Final = 3600.0
 WINDOW_RETRY_S: Final = 6 * 3600.0
 SHORTEST_WINDOW_RETRY_S: Final = 60.0
 LONGEST_WINDOW_RETRY_S: Final = 86400.0
@@ -38,11 +39,16 @@ class Window:
     ask_at: float = 0.0  # when to ask for the window again
 
 
-def due_at(not_before: float, not_after: float, window: Window | None = None) -> float:
-    """When to begin to renew: as the CA says, or at a third of life left; always before 1/20."""
+def due_at(
+    not_before: float, not_after: float, window: Window | None = None, stored: float = 0.0
+) -> float:
+    """When to begin to renew: as the CA says, or at a third of life left; always before 1/20.
+
+    A CA that wishes for each new certificate that it were renewed already is not obeyed at once.
+    """
     latest = emergency_at(not_before, not_after)
     if window is not None:
-        return min(window.instant, latest)
+        return min(max(window.instant, stored + SHORTEST_USE_S), latest)
     return not_after - DUE_LEFT * (not_after - not_before)
 
 

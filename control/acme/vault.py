@@ -64,6 +64,7 @@ class Cert:
     not_after: float
     ari_id: str
     order: str  # the order's address at the CA
+    stored: float  # when it came into the vault
     folder: str = ""
     window: Window | None = None
     revoked: bool = False
@@ -86,6 +87,7 @@ class Issue(NamedTuple):
     key: bytes
     directory: str
     order: str
+    now: float
 
 
 class Account(NamedTuple):
@@ -143,7 +145,9 @@ class Vault:
     def store(self, name: str, issue: Issue) -> Cert:
         """Put chain and key into the vault, as one."""
         facts = facts_of(issue.chain)
-        cert = Cert(id=name, directory=issue.directory, order=issue.order, **asdict(facts))
+        cert = Cert(
+            id=name, directory=issue.directory, order=issue.order, stored=issue.now, **asdict(facts)
+        )
         with self._storing():
             self._prepare()
             above = self._folder_of(name)

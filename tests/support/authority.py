@@ -20,7 +20,7 @@ class Authority:
         self.ca_file = str(folder / "ca.pem")
         self.chain_file = str(folder / "server.pem")
         self.key_file = str(folder / "server-key.pem")
-        root, root_key = certificate("edged tests", ())
+        root, root_key = certificate(f"edged tests {folder}"[-64:], ())
         leaf, leaf_key = certificate("server", ("localhost", "127.0.0.1"), (root, root_key))
         Path(self.ca_file).write_bytes(pem(root))
         Path(self.chain_file).write_bytes(pem(leaf))

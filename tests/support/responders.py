@@ -1,4 +1,4 @@
-"""Answers challenges as workers will: from a folder, so that who presented one may be killed."""
+"""Answers challenges as workers will: from a folder, also when who presented them was killed."""
 
 import contextlib
 import http.server

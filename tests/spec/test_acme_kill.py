@@ -1,0 +1,125 @@
+"""Control is killed at every step of an order: it ends with one certificate, and one order."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from control.acme.vault import Vault
+from tests.architecture.sources import ROOT
+from tests.support.acme import Acme, new_name
+from tests.support.acme_front import AcmeFront, Asked
+
+KNOWN = {"dir", "nonce-plz"}
+"""Questions that change nothing; all others are steps."""
+
+
+@pytest.fixture
+def front(acme: Acme) -> Iterator[AcmeFront]:
+    with AcmeFront(acme.pebble) as started:
+        yield started
+
+
+class Life:
+    """Controls on one folder, one after the other."""
+
+    def __init__(self, acme: Acme, front: AcmeFront, folder: Path) -> None:
+        self.front = front
+        self.folder = folder
+        self.name = new_name()
+        self.setup: dict[str, Any] = {
+            "directory": front.directory,
+            "ca_file": front.ca_file,
+            "folder": str(folder),
+            "challenges": str(acme.responders.folder),
+            "kind": "http-01",
+            "name": self.name,
+        }
+        self.process: subprocess.Popen[str] | None = None
+
+    def run(self, **more: Any) -> int:
+        """One control, until it has a certificate or is killed; its exit code."""
+        command = [sys.executable, "-m", "tests.support.keeping_child"]
+        self.process = subprocess.Popen(
+            [*command, json.dumps({**self.setup, **more})],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+    def kill_at(self, number: int, *, late: bool) -> None:
+        """At that step: before the CA hears of it, or when it has done it and nobody knows."""
+        left = number
+
+        def step(asked: Asked) -> None:
+            nonlocal left
+            if asked.what not in KNOWN:
+                left -= 1
+                if left == 0 and self.process is not None:
+                    os.kill(self.process.pid, signal.SIGKILL)
+                    self.process.wait()
+
+        self.front.passing, self.front.answered = (
+            (lambda asked: None, step) if late else (step, lambda asked: None)
+        )
+
+    def spare(self) -> None:
+        self.front.passing = self.front.answered = lambda asked: None
+
+    def issued(self) -> list[str]:
+        """The folders of the certificates that there are."""
+        above = self.folder / "vault" / "certificates" / self.name
+        return sorted(path.name for path in above.iterdir())
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_a_control_that_is_killed_at_a_step_of_an_order_ends_with_one_certificate_and_one_order(
+    acme: Acme, front: AcmeFront, tmp_path: Path, late: bool
+) -> None:
+    killed = 0
+    for number in range(1, 100):
+        life = Life(acme, front, tmp_path / str(number))
+        front.done.clear()
+        life.kill_at(number, late=late)
+        code = life.run()
+        life.spare()
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL
+        killed += 1
+        assert life.run() == 0
+        assert front.count("order-plz") == 1, (number, front.done)
+        assert front.count("finalize-order") == 1, (number, front.done)
+        assert life.issued() == ["000001"]
+    assert killed >= 8
+
+
+def test_a_control_that_is_killed_while_it_writes_leaves_nothing_half_written(
+    acme: Acme, front: AcmeFront, tmp_path: Path
+) -> None:
+    killed = 0
+    for number in range(1, 100):
+        life = Life(acme, front, tmp_path / str(number))
+        front.done.clear()
+        if life.run(kill_at=number) == 0:
+            break
+        killed += 1
+        vault = Vault(str(life.folder / "vault"))
+        cert = vault.load([life.name]).get(life.name)
+        assert cert is None or Path(cert.key_path).read_bytes().endswith(
+            b"-----END PRIVATE KEY-----\n"
+        )
+        assert life.run() == 0
+        assert front.count("order-plz") == 1, (number, front.done)
+        assert life.issued() == ["000001"]
+        left = [path.name for path in (life.folder / "vault").rglob(".new-*")]
+        assert left == [], number
+    assert killed >= 15
