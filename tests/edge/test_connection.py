@@ -2,10 +2,10 @@
 
 import _socket
 from collections.abc import Iterator
-from threading import Thread
 
 import gevent
 import pytest
+from gevent.threadpool import ThreadPool
 
 from edge.connection import NEVER, TOGETHER_BYTES, Connection, Gone, outbox
 
@@ -55,9 +55,9 @@ def test_the_first_write_of_a_hub_needs_no_other_event() -> None:
             Connection(near, registry).write(b"hello", 1.0)
             got.append(Connection(far, registry).read())
 
-    thread = Thread(target=first)  # with a hub of its own
-    thread.start()
-    thread.join()
+    pool = ThreadPool(1)  # its threads have hubs of their own
+    pool.apply(first)
+    pool.kill()
     assert got == [b"hello"]
 
 
