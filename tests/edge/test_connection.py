@@ -2,28 +2,36 @@
 
 import _socket
 from collections.abc import Iterator
-from threading import Thread
+from contextlib import contextmanager
 
 import gevent
 import pytest
+from gevent.threadpool import ThreadPool
 
 from edge.connection import NEVER, TOGETHER_BYTES, Connection, Gone, outbox
 
 Pair = tuple[Connection, Connection]
 
 
-@pytest.fixture
-def pair() -> Iterator[Pair]:
+@contextmanager
+def connected() -> Iterator[Pair]:
     registry: set[Connection] = set()
     made = []
     for sock in _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM):
         sock.setblocking(False)
         made.append(Connection(sock, registry))
-    with gevent.Timeout(10):
+    try:
         yield made[0], made[1]
-    for connection in made:
-        connection.close()
+    finally:
+        for connection in made:
+            connection.close()
     assert not registry
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with connected() as both, gevent.Timeout(10):
+        yield both
 
 
 def test_small_writes_of_a_turn_are_one_send(pair: Pair) -> None:
@@ -48,16 +56,13 @@ def test_the_first_write_of_a_hub_needs_no_other_event() -> None:
     def first() -> None:
         with gevent.Timeout(2, False):
             gevent.sleep(0)  # woken where the loop's turn ends
-            near, far = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
-            registry: set[Connection] = set()
-            for sock in (near, far):
-                sock.setblocking(False)
-            Connection(near, registry).write(b"hello", 1.0)
-            got.append(Connection(far, registry).read())
+            with connected() as (one, other):
+                one.write(b"hello", 1.0)
+                got.append(other.read())
 
-    thread = Thread(target=first)  # with a hub of its own
-    thread.start()
-    thread.join()
+    pool = ThreadPool(1)  # its threads have hubs of their own
+    pool.apply(first)
+    pool.kill()
     assert got == [b"hello"]
 
 
