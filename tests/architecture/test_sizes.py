@@ -12,6 +12,7 @@ PARAMETERS = 6
 ATTRIBUTES = 12
 
 LONG = {
+    "control/config/kinds.py": "every kind of value, a line or a few each: a list to look things up",
     "edge/connection.py": "one socket, and when what is written to it is sent",
     "edge/table/model.py": "records and nothing else: all that a table can hold",
     "edge/http1/parse.py": "the strict grammar of a head in one place, for one reader",
@@ -38,6 +39,8 @@ WIDE = {
     "edge.table.model.Route": 34,
     # A record of all that crosses an exec, nothing but fields.
     "supervisor.handover.Handover": 18,
+    # A record of a certificate, nothing but fields.
+    "control.acme.vault.Cert": 13,
 }
 
 
