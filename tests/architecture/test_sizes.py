@@ -12,7 +12,7 @@ PARAMETERS = 6
 ATTRIBUTES = 12
 
 LONG = {
-    "control/config/kinds.py": "every kind of value, a line or a few each: a list to look things up",
+    "control/config/kinds.py": "every kind of value, a few lines each: a list to look in",
     "edge/connection.py": "one socket, and when what is written to it is sent",
     "edge/table/model.py": "records and nothing else: all that a table can hold",
     "edge/http1/parse.py": "the strict grammar of a head in one place, for one reader",
