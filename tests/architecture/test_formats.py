@@ -17,6 +17,7 @@ BORDERS = [
     "edge.setup",
     "edge.table.model",
     "supervisor.spec",
+    "control.acme.spec",
     "control.config.problem",
     "control.config.setting",
 ]

@@ -31,6 +31,7 @@ WIDE = {
     "supervisor.tree.Tree": 13,
     # Records: nothing but fields. A route is all that a person may say of it.
     "edge.table.model.Route": 19,
+    "control.acme.vault.Cert": 13,
     # A record of all that crosses an exec, nothing but fields.
     "supervisor.handover.Handover": 18,
 }

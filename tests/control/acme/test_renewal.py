@@ -57,9 +57,7 @@ def test_a_window_that_ends_before_it_starts_is_its_start() -> None:
     assert chosen(None, 200, 100, 0.5).instant == 200
 
 
-@pytest.mark.parametrize(
-    ("said", "waits"), [(0, 6 * HOUR), (1, 60), (HOUR, HOUR), (90 * DAY, DAY)]
-)
+@pytest.mark.parametrize(("said", "waits"), [(0, 6 * HOUR), (1, 60), (HOUR, HOUR), (90 * DAY, DAY)])
 def test_a_window_is_asked_for_again_within_reason(said: float, waits: float) -> None:
     assert ask_again_s(said) == waits
 

@@ -54,8 +54,11 @@ def test_everything_is_its_owners_alone(vault: Vault) -> None:
     vault.keep_account(Authority(directory="https://ca.test/dir"), "", Account(b"k", ""))
     vault.keep_order_key("https://ca.test/1", b"k")
     found = modes(vault.folder)
-    assert {mode for name, mode in found.items() if "." in name and name != "a.test" and (
-        name.endswith((".pem", ".json")))} == {0o600}
+    assert {
+        mode
+        for name, mode in found.items()
+        if "." in name and name != "a.test" and (name.endswith((".pem", ".json")))
+    } == {0o600}
     assert found["vault"] == found["accounts"] == found["000001"] == 0o700
 
 
