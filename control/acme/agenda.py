@@ -17,6 +17,7 @@ class Todo(StrEnum):
     NOTHING = "nothing"
     OBTAIN = "obtain"
     RENEW = "renew"
+    REVOKE = "revoke"
     ASK = "ask-window"  # ask the CA when it would like the renewal
 
 

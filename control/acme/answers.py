@@ -92,6 +92,12 @@ def text_of(found: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def strings(found: Mapping[str, Any], name: str) -> list[str]:
+    """A field that is a list of them, or nothing."""
+    each = found.get(name)
+    return [one for one in each if isinstance(one, str)] if isinstance(each, list) else []
+
+
 def order_of(answer: Answer, url: str) -> OrderView:
     """An order."""
     found = json_of(answer)
@@ -104,7 +110,7 @@ def order_of(answer: Answer, url: str) -> OrderView:
         url=url,
         status=status,
         names=tuple(str(each.get("value", "")) for each in _objects(found, "identifiers")),
-        authorizations=tuple(map(str, found.get("authorizations") or ())),
+        authorizations=tuple(strings(found, "authorizations")),
         finalize=text_of(found, "finalize"),
         certificate=text_of(found, "certificate") if status == "valid" else "",
         problem=_said(found.get("error")),

@@ -30,6 +30,7 @@ from control.acme.answers import (
     order_of,
     problem_of,
     retry_after_s,
+    strings,
     text_of,
     window_of,
 )
@@ -41,7 +42,8 @@ from control.acme.spec import Authority, is_address
 ANSWER_S: Final = 30.0
 LARGEST: Final = 1024 * 1024
 NONCE_TRIES: Final = 12
-PAGES: Final = 5
+PAGES: Final = 100
+LOOKS: Final = 20
 USER_AGENT: Final = "edged"
 
 
@@ -62,6 +64,7 @@ class Client:
             self._net.verify_ssl = authority.ca_file  # type: ignore[assignment]
         self._net.session.hooks["response"].append(self._take)
         self._last: Answer | None = None
+        self._closed = False
         self._be(account_url)
 
     def __repr__(self) -> str:
@@ -112,16 +115,17 @@ class Client:
     def find(self, names: tuple[str, ...]) -> OrderView | None:
         """An order for those names that is still open, where the CA lists orders."""
         account = json_of(self._post(self.account_url, None))
-        url = account.get("orders")
+        url, orders = account.get("orders"), []
         for _ in range(PAGES):
             if not isinstance(url, str):
-                return None
+                break
             answer = self._post(url, None)
-            for order in reversed(json_of(answer).get("orders", [])):
-                found = self.look(str(order))
-                if set(found.names) == set(names) and found.is_open:
-                    return found
+            orders += strings(json_of(answer), "orders")
             url = answer.links.get("next")
+        for order in reversed(orders[-LOOKS:]):
+            found = self.look(order)
+            if set(found.names) == set(names) and found.is_open:
+                return found
         return None
 
     def look(self, order: str) -> OrderView:
@@ -163,7 +167,8 @@ class Client:
         return *window_of(answer), answer.retry_after_s
 
     def close(self) -> None:
-        """End its connections."""
+        """End its connections; also those that a thread has in its hands, when it is done."""
+        self._closed = True
         self._net.session.close()
 
     # Private
@@ -245,6 +250,8 @@ class Client:
         scheme = urllib.parse.urlsplit(url).scheme
         if scheme != urllib.parse.urlsplit(self.authority.directory).scheme:
             raise IssueFailed(STRANGE, f"it sends us to {url}")
+        if self._closed:
+            raise IssueFailed(UNREACHABLE, "nobody waits for it any more")
         self._last = None
         try:
             yield
@@ -254,6 +261,9 @@ class Client:
             if self._last is None or self._last.status < 400:
                 raise IssueFailed(STRANGE, f"{url}: {error}") from None
             raise problem_of(self._last) from None
+        finally:
+            if self._closed:
+                self._net.session.close()
 
 
 class _Body(josepy.interfaces.JSONDeSerializable):

@@ -153,12 +153,13 @@ class Keeper:
         cert = watched.cert
         if cert is None:
             raise Refused("not-found", f"{name} has no certificate yet: see 'edgectl certs'.")
-        try:
-            watched.cert = self._windows.revoke(watched.spec, cert, reason)
-        except IssueFailed as failure:
-            raise Refused("acme-failed", f"{name} is not revoked: {failure}.") from None
-        self._say("certificate-revoked", watched, f"the certificate of {name} is revoked")
-        self.renew(name)
+        if watched.task is not None:
+            text = f"The certificate of {name} is being worked on: try again when it is done."
+            raise Refused("busy", text)
+        task = self._begin(self._revoke, watched, Todo.REVOKE, reason)
+        failure = task.get()
+        if failure is not None:
+            raise Refused("acme-failed", f"{name} is not revoked: {failure}.")
 
     # Private
 
@@ -225,12 +226,34 @@ class Keeper:
                 return agenda.at - now
             if not self._pool.free_count():
                 break  # whoever ends wakes us
-            watched.doing = agenda.todo
-            watched.task = self._pool.spawn(self._attempt, watched)
+            self._begin(self._attempt, watched, agenda.todo)
         return LOOK_S
 
+    def _begin(
+        self, act: Callable[..., object], watched: Watched, todo: Todo, *more: object
+    ) -> gevent.Greenlet:
+        task = self._pool.spawn(act, watched, *more)
+        watched.doing, watched.task = todo, task
+
+        def end(_: object) -> None:
+            if watched.task is task:  # nobody has ended it for another
+                watched.task, watched.doing = None, Todo.NOTHING
+            self._wake.set()
+
+        task.rawlink(end)  # after the pool's own: then there is room for the next
+        return task
+
+    def _revoke(self, watched: Watched, reason: int) -> IssueFailed | None:
+        assert watched.cert is not None
+        try:
+            watched.cert = self._windows.revoke(watched.spec, watched.cert, reason)
+        except IssueFailed as failure:
+            return failure
+        name = watched.spec.id
+        self._say("certificate-revoked", watched, f"the certificate of {name} is revoked")
+        return None
+
     def _attempt(self, watched: Watched) -> None:
-        me = gevent.getcurrent()
         try:
             if watched.doing is Todo.ASK:
                 assert watched.cert is not None
@@ -242,10 +265,6 @@ class Keeper:
         except Exception as error:  # one certificate's bug must not end the others
             log.exception("the certificate of %s could not be obtained", watched.spec.id)
             self._fail(watched, IssueFailed("bug", repr(error)))
-        finally:
-            if watched.task is me:  # nobody has ended it for another
-                watched.task, watched.doing = None, Todo.NOTHING
-            self._wake.set()
 
     def _obtain(self, watched: Watched) -> None:
         spec, record = watched.spec, watched.record

@@ -89,7 +89,8 @@ def room_s(placed: Sequence[float], now: float) -> float:
     """How long the next order waits, given when the latest were placed (oldest first)."""
     if len(placed) < ORDERS:
         return 0.0
-    return max(0.0, placed[-ORDERS] + ORDERS_WITHIN_S - now)
+    # No longer than that, though the clock may have been set back.
+    return min(max(0.0, placed[-ORDERS] + ORDERS_WITHIN_S - now), ORDERS_WITHIN_S)
 
 
 def in_order(

@@ -80,12 +80,17 @@ class Life:
         return sorted(path.name for path in above.iterdir())
 
 
+PARTS = 4
+"""Parts of the stories, so that one takes seconds: each has every fourth step."""
+
+
+@pytest.mark.parametrize("part", range(1, PARTS + 1))
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
 def test_a_control_that_is_killed_at_a_step_of_an_order_ends_with_one_certificate_and_one_order(
-    acme: Acme, front: AcmeFront, tmp_path: Path, late: bool
+    acme: Acme, front: AcmeFront, tmp_path: Path, late: bool, part: int
 ) -> None:
     killed = 0
-    for number in range(1, 100):
+    for number in range(part, 100, PARTS):
         life = Life(acme, front, tmp_path / str(number))
         front.done.clear()
         life.kill_at(number, late=late)
@@ -99,14 +104,15 @@ def test_a_control_that_is_killed_at_a_step_of_an_order_ends_with_one_certificat
         assert front.count("order-plz") == 1, (number, front.done)
         assert front.count("finalize-order") == 1, (number, front.done)
         assert life.issued() == ["000001"]
-    assert killed >= 8
+    assert killed >= 2
 
 
+@pytest.mark.parametrize("part", range(1, PARTS + 1))
 def test_a_control_that_is_killed_while_it_writes_leaves_nothing_half_written(
-    acme: Acme, front: AcmeFront, tmp_path: Path
+    acme: Acme, front: AcmeFront, tmp_path: Path, part: int
 ) -> None:
     killed = 0
-    for number in range(1, 100):
+    for number in range(part, 200, PARTS):
         life = Life(acme, front, tmp_path / str(number))
         front.done.clear()
         if life.run(kill_at=number) == 0:
@@ -122,4 +128,4 @@ def test_a_control_that_is_killed_while_it_writes_leaves_nothing_half_written(
         assert life.issued() == ["000001"]
         left = [path.name for path in (life.folder / "vault").rglob(".new-*")]
         assert left == [], number
-    assert killed >= 15
+    assert killed >= 4

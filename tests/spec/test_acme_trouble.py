@@ -321,7 +321,9 @@ def test_a_predecessor_that_the_ca_has_replaced_already_is_no_obstacle(
     front.window = (now - DAY, now - HOUR)  # in the past: at once
     spec = acme.spec(authorities=at(front))
     front.answered = lambda asked: (
-        front.refuse("order-plz", "alreadyReplaced", 409) if asked.what == "certZ" else None
+        front.refuse("order-plz", "alreadyReplaced", 409)
+        if asked.what == "certZ" and asked in front.done
+        else None
     )
     keeping.begin(spec)
     keeping.until(lambda: len(keeping.installed) == 1)
@@ -330,3 +332,13 @@ def test_a_predecessor_that_the_ca_has_replaced_already_is_no_obstacle(
     keeping.until(lambda: len(keeping.installed) >= 2)
     assert "replaces" not in front.payloads("order-plz")[1]
     assert keeping.line(spec.id)["failures"] == 0
+
+
+def test_more_certificates_than_attempts_at_once_have_all_their_turn(
+    acme: Acme, keep: Callable[..., Keeping], front: AcmeFront
+) -> None:
+    front.fail("dir", 500, times=1000)
+    keeping = keep()
+    specs = [acme.spec(authorities=at(front)) for _ in range(40)]
+    keeping.begin(*specs)
+    keeping.until(lambda: all(line["failures"] == 1 for line in keeping.keeper.listed()))
