@@ -111,15 +111,18 @@ class PeerState:
         self.own[_FAILURES] += 1
         if self.proven and self.failures < limit:
             return False
-        self.eject(shortest_s, now)
-        return True
+        return self.eject(shortest_s, now)
 
-    def eject(self, shortest_s: float, now: float) -> None:
-        """Leave it alone for a while: longer each time, unless it was well for long."""
+    def eject(self, shortest_s: float, now: float) -> bool:
+        """Leave it alone for a while: longer each time, unless it was well for long. False for
+        one that is: exchanges end that were under way, or all are asked for lack of others."""
+        if now * 1000 < self.own[_EJECTED]:
+            return False
         if now - self._since > STEADY_S + LONGEST_EJECTION_S:
             self._ejections = 0
         lasts_s = min(shortest_s * 2**self._ejections, LONGEST_EJECTION_S)
-        self._ejections += 1
+        if lasts_s < LONGEST_EJECTION_S:
+            self._ejections += 1
         self._since = now
         # A little apart, so that workers do not all try it again at the same moment.
         self.own[_EJECTED] = int((now + lasts_s * random.uniform(0.9, 1.1)) * 1000)
@@ -127,23 +130,26 @@ class PeerState:
         self.usable = self.proven = False
         self.record = Record()
         self._changed()
+        return True
 
     def refresh(self, others: Sequence[memoryview], now: float) -> bool:
         """Take in what is in shared memory; whether it became usable, or ceased to be."""
         self._others = others
         now_ms = int(now * 1000)
         health = self._shared[Shared.HEALTH]
+        ejected = self.own[_EJECTED] > now_ms or any(cells[_EJECTED] > now_ms for cells in others)
         usable = (
             health in (Health.UNCHECKED, Health.UP)
             and not self._shared[Shared.DRAINED]
-            and self.own[_EJECTED] <= now_ms
-            and all(cells[_EJECTED] <= now_ms for cells in others)
+            and not ejected
         )
         if usable == self.usable:
             return False
         self.usable = usable
         if usable:
             self.up_since = now
+        elif ejected:
+            self.proven = False  # whichever worker found it failing
         return True
 
 

@@ -106,9 +106,9 @@ class Plan:
             return None
         member = self._pick(members, exchange)
         state = member.state
-        if not state.proven and state.own[Own.UNDER_WAY] and len(members) > 1:
+        if not state.proven and state.own[Own.UNDER_WAY]:
             # One exchange at a time finds out whether it is well again.
-            member = self._pick([each for each in members if each is not member], exchange)
+            member = self._pick(_not_on_trial(members), exchange)
         return member.peer
 
     def usable(self) -> Sequence[Member]:
@@ -180,6 +180,13 @@ class Plan:
 
 
 _PLAIN: Final = Balancing()
+
+
+def _not_on_trial(members: Sequence[Member]) -> Sequence[Member]:
+    """Those that no exchange tries out at the moment; all, when there is none."""
+    return [
+        member for member in members if member.state.proven or not member.state.own[Own.UNDER_WAY]
+    ] or members
 
 
 def _peer(address: str, route: Route, peers: Peers) -> Peer:

@@ -53,7 +53,7 @@ def spread(bench: Bench) -> Outcome:
         with Edged(route("*", addresses, 'balance = "least_conn"'), workers=2) as edged:
             seconds = max(bench.rounds * bench.seconds, 4) + 2 * EDGE_S
             report = Load(edged.address, kept=CLIENTS, fresh=0, seconds=seconds).wait()
-            took = times_of(edged, report.ok)
+            took = _times_of(edged, report.ok)
     counts = {address: len(took[address]) for address in addresses}
     speeds = {address: 1 / statistics.mean(took[address]) for address in addresses}
     *fast, slow = addresses
@@ -67,8 +67,8 @@ def spread(bench: Bench) -> Outcome:
     outcome.notes.append(f"the slow one's share: {share:.2%}, ideally {ideal:.2%}")
     outcome.notes.append(f"failed requests: {report.failed}")
     outcome.bars += [
-        percent("a fast peer from the mean of the three", apart),
-        percent("the slow peer from its ideal share", abs(share / ideal - 1)),
+        _percent("a fast peer from the mean of the three", apart),
+        _percent("the slow peer from its ideal share", abs(share / ideal - 1)),
     ]
     return outcome
 
@@ -83,16 +83,16 @@ def chaos(bench: Bench) -> Outcome:
     with fleet(*[STEADY_S] * 4) as origins:
         addresses = [origin.address for origin in origins]
         with Edged(route("*", addresses, SOME_BREAK), workers=2) as edged:
-            eventually(lambda: Counter(states_of(edged).values()) == {"up": 4})
+            eventually(lambda: Counter(_states_of(edged).values()) == {"up": 4})
             seconds = bench.rounds * bench.seconds
-            healthy = load(edged, seconds).wait()
-            with load(edged) as meanwhile:
-                before = answered(edged)
-                eventually(lambda: answered(edged) > before + BEFORE)
-                break_all(origins)
-                eventually(lambda: sorted(states_of(edged).values()).count("up") == 1, 30)
+            healthy = _load(edged, seconds).wait()
+            with _load(edged) as meanwhile:
+                before = _answered(edged)
+                eventually(lambda: _answered(edged) > before + BEFORE)
+                _break_all(origins)
+                eventually(lambda: sorted(_states_of(edged).values()).count("up") == 1, 30)
                 changing = meanwhile.stop()
-            broken = load(edged, seconds).wait()
+            broken = _load(edged, seconds).wait()
     reports = {"healthy": healthy, "until found out": changing, "from then on": broken}
     for name, report in reports.items():
         outcome.numbers[f"p99 {name}"] = report.p99_ms
@@ -111,7 +111,7 @@ def chaos(bench: Bench) -> Outcome:
 # Private
 
 
-def times_of(edged: Edged, count: int) -> dict[str, list[float]]:
+def _times_of(edged: Edged, count: int) -> dict[str, list[float]]:
     """Milliseconds of each peer's exchanges, without those of the run's first and last second."""
     lines = eventually(lambda: lines if len(lines := edged.access_log()) >= count else None)
     assert lines is not None
@@ -124,15 +124,15 @@ def times_of(edged: Edged, count: int) -> dict[str, list[float]]:
     return found
 
 
-def percent(what: str, part: float) -> Bar:
+def _percent(what: str, part: float) -> Bar:
     return Bar(what, 100 * part, 10, at_most=True, unit=" %")
 
 
-def load(edged: Edged, seconds: float = 0) -> Load:
+def _load(edged: Edged, seconds: float = 0) -> Load:
     return Load(edged.address, kept=24, fresh=4, rate=RATE, seconds=seconds)
 
 
-def break_all(origins: list[Origin]) -> None:
+def _break_all(origins: list[Origin]) -> None:
     killed, hung, slow, garbage = origins
     killed.die()
     hung.hang()
@@ -140,9 +140,9 @@ def break_all(origins: list[Origin]) -> None:
     garbage.talk_garbage()
 
 
-def states_of(edged: Edged) -> dict[str, str]:
+def _states_of(edged: Edged) -> dict[str, str]:
     return {each["peer"]: each["state"] for each in edged.ctl_json("peers")["peers"]}
 
 
-def answered(edged: Edged) -> int:
+def _answered(edged: Edged) -> int:
     return int(edged.ctl_json("status")["totals"]["exchanges"])

@@ -58,6 +58,31 @@ def test_an_ejection_lasts_longer_each_time(segment: Segment) -> None:
     assert state.own[Own.EJECTED_UNTIL] / 1000 - now - 10 * LONGEST_EJECTION_S < 12
 
 
+def test_what_still_fails_during_an_ejection_makes_it_no_longer(segment: Segment) -> None:
+    state = Peers(segment, 0).of(ADDRESS)
+    assert state.fail(1, 10, 100.0)
+    until = state.own[Own.EJECTED_UNTIL]
+    assert not any(state.fail(1, 10, 101.0) for _ in range(2000))
+    assert state.own[Own.EJECTED_UNTIL] == until
+    assert state.fail(1, 10, 120.0)
+    assert state.own[Own.EJECTED_UNTIL] / 1000 < 120 + 20 * 1.11
+
+
+def test_a_peer_may_be_dead_for_weeks(segment: Segment) -> None:
+    state = Peers(segment, 0).of(ADDRESS)
+    assert all(state.fail(1, 10, 350.0 * each) for each in range(1, 3000))
+
+
+def test_each_worker_tries_it_again_with_one_exchange_first(segment: Segment) -> None:
+    here, there = Peers(segment, 0), Peers(segment, 1)
+    state, seen = here.of(ADDRESS), there.of(ADDRESS)
+    state.fail(1, 10, 100.0)
+    there.refresh(100.1)
+    there.refresh(120.0)
+    assert seen.usable
+    assert not seen.proven
+
+
 def test_after_an_ejection_one_failure_is_enough(segment: Segment) -> None:
     peers = Peers(segment, 0)
     state = peers.of(ADDRESS)
