@@ -341,7 +341,7 @@ class Keeper:
         )
         self._say(kind, watched, f"the certificate of {cert.id} is {verb} from {cert.issuer}")
         try:
-            self.installed(cert)
+            self.installed(cert)  # who could not take it mends it from `served`
         except Refused as refusal:
             log.error("a new certificate of %s is not served yet: %s", cert.id, refusal.message)
         watched.ask_at = 0.0  # the CA may have wishes
