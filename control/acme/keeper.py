@@ -38,6 +38,8 @@ LOOK_S: Final = 60.0
 """The wall clock may be set: nothing is waited for longer without a look at it."""
 
 STORE_RETRY_S: Final = 2.0
+SLICE: Final = 200
+"""After so many of ten thousand certificates others get their turn."""
 KEPT: Final = "acme/"
 TALLY: Final = "acme-tally"
 
@@ -150,9 +152,10 @@ class Keeper:
     def revoke(self, name: str, reason: int = 0) -> None:
         """Have a certificate revoked; a new one with a new key follows. Raises `Refused`."""
         watched = self._known(name)
-        cert = watched.cert
-        if cert is None:
+        if watched.cert is None:
             raise Refused("not-found", f"{name} has no certificate yet: see 'edgectl certs'.")
+        if watched.task is not None and watched.doing is Todo.ASK:
+            watched.task.join()
         if watched.task is not None:
             text = f"The certificate of {name} is being worked on: try again when it is done."
             raise Refused("busy", text)
@@ -208,22 +211,25 @@ class Keeper:
             for directory, order in [*watched.record.orders.items()]:
                 if cert is not None and order.url == cert.order:
                     del watched.record.orders[directory]  # it came into the vault, no further
-            if number % 100 == 99:
+            if not number % SLICE:
                 gevent.sleep(0)
         return True
 
     def _begin_due(self) -> float:
         """Begin what is due, as much as there is room for; when to look again."""
         now = self.desk.clock.now()
-        agendas = [
-            (watched.agenda(), watched)
-            for watched in self._watched.values()
-            if watched.task is None and watched.recalled
-        ]
+        agendas: list[tuple[Agenda, Watched]] = []
+        for number, watched in enumerate([*self._watched.values()], 1):
+            agendas.append((watched.agenda(), watched))
+            if not number % SLICE:
+                gevent.sleep(0)
         agendas.sort(key=lambda pair: pair[0].at)
         for agenda, watched in agendas:
             if agenda.at > now:
                 return agenda.at - now
+            is_wanted = self._watched.get(watched.spec.id) is watched
+            if watched.task is not None or not watched.recalled or not is_wanted:
+                continue
             if not self._pool.free_count():
                 break  # whoever ends wakes us
             self._begin(self._attempt, watched, agenda.todo)
@@ -335,7 +341,7 @@ class Keeper:
         )
         self._say(kind, watched, f"the certificate of {cert.id} is {verb} from {cert.issuer}")
         try:
-            self.installed(cert)
+            self.installed(cert)  # who could not take it mends it from `served`
         except Refused as refusal:
             log.error("a new certificate of %s is not served yet: %s", cert.id, refusal.message)
         watched.ask_at = 0.0  # the CA may have wishes

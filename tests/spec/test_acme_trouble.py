@@ -9,6 +9,8 @@ import pytest
 from control.acme import client
 from control.acme.renewal import MINUTES
 from control.acme.spec import Authority, Kind
+from control.refusal import Refused
+from control.state import State
 from tests.support.acme import Acme, assert_served
 from tests.support.acme_front import AcmeFront
 from tests.support.keeping import Keeping
@@ -267,6 +269,50 @@ def test_an_answer_that_makes_no_sense_is_a_failure_like_any_other(
     keeping.begin(spec)
     persevere(keeping, spec.id)
     assert front.count("order-plz") == 1
+
+
+# Trouble of our own
+
+
+def test_a_database_that_cannot_be_written_costs_no_order(
+    acme: Acme, keep: Callable[..., Keeping], front: AcmeFront, tmp_path: Path
+) -> None:
+    class Full(State):
+        is_full = True
+
+        def keep(self, name: str, value: object) -> None:
+            if self.is_full:
+                raise Refused("disk-full", "state.db cannot be written: make room on its disk.")
+            super().keep(name, value)
+
+    state = Full(str(tmp_path / "full.db"))
+    keeping = keep(state=state)
+    spec = acme.spec(authorities=(*at(front), acme.authority))
+    keeping.begin(spec)
+    line = keeping.until(lambda: settled(keeping, spec.id, 1))
+    assert "make room on its disk" in line["last_error"]
+    assert front.count("order-plz") == 0
+    state.is_full = False
+    keeping.clock.jump(61)
+    keeping.until(lambda: keeping.installed)
+
+
+def test_a_vault_that_cannot_be_written_costs_no_order(
+    acme: Acme, keep: Callable[..., Keeping], front: AcmeFront
+) -> None:
+    keeping = keep()
+    keeping.obtain(acme.spec(authorities=at(front)))
+    orders = Path(keeping.vault.folder, "orders")
+    orders.rename(orders.with_name("elsewhere"))
+    orders.touch()
+    spec = acme.spec(authorities=at(front))
+    keeping.keeper.want([spec])
+    line = keeping.until(lambda: settled(keeping, spec.id, 1))
+    assert "Not a directory (storage)" in line["last_error"]
+    assert front.count("order-plz") == 1
+    orders.unlink()
+    keeping.clock.jump(61)
+    keeping.until(lambda: len(keeping.installed) == 2)
 
 
 # What CAs offer besides

@@ -51,11 +51,12 @@ class Keeping:
         *,
         clock: ShiftedClock | None = None,
         owner: Owner | None = None,
+        state: State | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.clock = clock or ShiftedClock()
         self.vault = Vault(str(folder / "vault"), owner)
-        self.state = State(str(folder / "state.db"))
+        self.state = state or State(str(folder / "state.db"))
         self.events = Events(self.state)
         self.keeper = Keeper(self.vault, self.state, self.events, solver, self.clock)
         self.installed: list[Cert] = []

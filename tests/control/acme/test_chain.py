@@ -35,21 +35,21 @@ def test_a_certificates_id_is_its_issuers_key_and_its_number() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chain", "key", "names", "now", "trouble"),
+    ("chain", "key", "names", "day", "trouble"),
     [
-        (CHAIN, KEY, ("a.test",), NOW, ""),
-        (CHAIN, KEY, ("a.test", "192.0.2.1"), NOW, ""),
-        (CHAIN, KEY, ("a.test", "b.test"), NOW, "it is not for b.test"),
-        (CHAIN, new_key(KeyType.P256), ("a.test",), NOW, "another key"),
-        (CHAIN, KEY, ("a.test",), NOW + 91 * DAY.total_seconds(), "expired"),
-        ("", KEY, ("a.test",), NOW, "cannot be read"),
-        ("nonsense", KEY, ("a.test",), NOW, "cannot be read"),
+        (CHAIN, KEY, ("a.test",), 0, ""),
+        (CHAIN, KEY, ("a.test", "192.0.2.1"), 0, ""),
+        (CHAIN, KEY, ("a.test", "b.test"), 0, "it is not for b.test"),
+        (CHAIN, new_key(KeyType.P256), ("a.test",), 0, "another key"),
+        (CHAIN, KEY, ("a.test",), 91, "expired"),
+        ("", KEY, ("a.test",), 0, "cannot be read"),
+        ("nonsense", KEY, ("a.test",), 0, "cannot be read"),
     ],
 )
 def test_what_must_not_be_served_says_why(
-    chain: str, key: bytes, names: tuple[str, ...], now: float, trouble: str
+    chain: str, key: bytes, names: tuple[str, ...], day: int, trouble: str
 ) -> None:
-    found = trouble_with(chain, key, names, now)
+    found = trouble_with(chain, key, names, NOW + day * DAY.total_seconds())
     assert trouble in found
     assert bool(found) == bool(trouble)
 
