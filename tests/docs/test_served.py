@@ -59,7 +59,7 @@ def test_a_command_works_where_an_edged_serves(command: str, served: Edged) -> N
 
 def test_the_readmes_hook_rolls_in_by_a_reload(web_origin: WebOrigin) -> None:
     hook, _ = blocks("python", page=README)
-    _, setting = blocks("toml", page=README)
+    *_, setting = blocks("toml", page=README)
     key = setting.text.removeprefix("[server]\n")
     with Edged(site(web_origin)) as edged:
         assert "x-served-by" not in named(edged)

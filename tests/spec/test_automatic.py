@@ -1,16 +1,19 @@
 """Automatic HTTPS: a host, a CA, and nothing else to do."""
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import ROOT, blocks
 from tests.support.client import fetch
 from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
 from tests.support.pebble import Pebble
 from tests.support.ports import free_address, split_address
 from tests.support.tls_client import TlsClient, context_for
+from tests.support.web_origin import WebOrigin
 
 HOST = "site.example"
 
@@ -32,13 +35,13 @@ class Automatic:
         )
         return Edged(text, server=server, workers=2, addresses=[self.http])
 
-    def context(self) -> object:
+    def context(self) -> ssl.SSLContext:
         management = f"https://127.0.0.1:{self.pebble._manage}/roots/0"
         self.root.write_bytes(self.pebble.fetch(management))
         return context_for(self.root)
 
     def get(self, host: str = HOST) -> bytes:
-        with TlsClient(self.https, host, self.context()) as client:  # type: ignore[arg-type]
+        with TlsClient(self.https, host, self.context()) as client:
             return client.get(host=host)
 
 
@@ -64,6 +67,16 @@ def test_a_host_gets_its_certificate_and_is_redirected_to_it(
         assert {automatic.get() for _ in range(6)} == {b"secure"}
         assert fetch(edged.address, host=HOST).status == 308
         assert "Pebble" in edged.ctl("certs").out
+
+
+def test_the_readmes_file_serves_https(automatic: Automatic, web_origin: WebOrigin) -> None:
+    _, file, *_ = blocks("toml", page=ROOT / "README.md")
+    listen, site = file.text.split("\n\n", 1)
+    assert listen == '[server]\nhttp = [":80"]\nhttps = [":443"]'
+    with automatic.edged(site.replace("127.0.0.1:9000", web_origin.address)) as edged:
+        eventually(lambda: state(edged, "example.com") == "valid", 40)
+        with TlsClient(automatic.https, "example.com", automatic.context()) as client:
+            assert len(client.get("/bytes/7", host="example.com")) == 7
 
 
 def test_http_serves_while_there_is_none(automatic: Automatic) -> None:
