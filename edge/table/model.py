@@ -154,7 +154,7 @@ class Balancing:
     queue: int = 1000  # exchanges per worker that may wait for a peer with room
     queue_s: float = 30.0
     slow_start_s: float = 0.0  # a peer that comes back gets its full share after that long
-    panic: float = 0.5  # with less than that part of the peers usable, all are asked
+    panic: float = 0.25  # with less than that part of the peers usable, all are asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,6 @@ BEFORE: Final = 100  # answers until the peers break
 SOME_BREAK: Final = """
 balance = "least_conn"
 first_byte = "500ms"
-panic = "20%"
 [route.ejection]
 failures = 3
 lasts = "10s"
