@@ -1,9 +1,11 @@
 """Fixtures of the stories about certificates: a real CA, and keepers that ask it."""
 
+import gc
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+import Callable
+import Iterator
 import pytest
 
 from tests.support.acme import Acme
@@ -37,3 +39,10 @@ def keep(acme: Acme, tmp_path: Path) -> Iterator[Callable[..., Keeping]]:
     yield make
     for each in made:
         each.end()
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """What a test has left to the collector is gone before the next test."""
+    yield
+    gc.collect()

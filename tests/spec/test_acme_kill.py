@@ -17,6 +17,13 @@ from tests.architecture.sources import ROOT
 from tests.support.acme import Acme, new_name
 from tests.support.acme_front import AcmeFront, Asked
 
+pytestmark = [
+    # One of the two ends of a connection that a fault has cut is left to the collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+
 KNOWN = {"dir", "nonce-plz"}
 """Questions that change nothing; all others are steps."""
 

@@ -18,6 +18,13 @@ from tests.support.pebble import Pebble
 from tests.support.ports import free_address
 from tests.support.responders import FolderSolver
 
+pytestmark = [
+    # One of the two ends of a connection that a fault has cut is left to the collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+
 HOUR = 3600.0
 DAY = 24 * HOUR
 

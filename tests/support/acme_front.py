@@ -190,9 +190,8 @@ class AcmeFront:
             if request.headers.get("Content-Type"):
                 headers["Content-Type"] = request.headers["Content-Type"]
             connection.request(request.command, request.path, request.body or None, headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            return answer.status, dict(answer.getheaders()), body
+            with connection.getresponse() as answer:
+                return answer.status, dict(answer.getheaders()), answer.read()
         except OSError:
             return 502, {}, b""
         finally:
