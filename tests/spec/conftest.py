@@ -2,10 +2,9 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import Callable
-import Iterator
 import pytest
 
 from tests.support.acme import Acme
