@@ -20,6 +20,14 @@ from tests.support.keeping import Keeping
 from tests.support.pebble import HMAC_KEY, KID, Pebble
 from tests.support.responders import FolderSolver
 
+pytestmark = [
+    # One of the two ends of a connection that a fault has cut is left to the collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+
+
 # Proving names
 
 
@@ -80,13 +88,6 @@ def write_hook(folder: Path, manage: str) -> Path:
     path.write_text(
         f"""
 import json, urllib.request
-
-pytestmark = [
-    # One of the two ends of a connection that a fault has cut is left to the collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
-]
 
 def present(name, value):
     ask("set-txt", host=name + ".", value=value)
