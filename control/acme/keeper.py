@@ -103,10 +103,10 @@ class Keeper:
 
     def stop(self) -> None:
         """Leave everything as it is written down: the next keeper goes on with it."""
+        if self._task is not None:
+            self._task.kill()  # first: it would begin anew what is ended
         for watched in self._watched.values():
             self._end(watched)
-        if self._task is not None:
-            self._task.kill()
 
     def want(self, specs: Iterable[CertSpec]) -> None:
         """Those certificates, and no others, from now on. Waits for the disk, never for a CA."""

@@ -25,6 +25,10 @@ class Steps:
     def __repr__(self) -> str:
         return f"<Steps {len(self._threads)} under way>"
 
+    def join(self) -> None:
+        """Wait until no call is under way, also none that nobody waits for."""
+        self._threads.join()
+
     def take(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `act` returns. Raises `IssueFailed`, as it does."""
 

@@ -1,6 +1,5 @@
 """Fixtures of the stories about certificates: a real CA, and keepers that ask it."""
 
-import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.acme import Acme
+from tests.support.acme_front import AcmeFront
 from tests.support.keeping import Keeping
 from tests.support.pebble import Pebble
 from tests.support.responders import Responders
@@ -24,8 +24,18 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acme]:
 
 
 @pytest.fixture
-def keep(acme: Acme, tmp_path: Path) -> Iterator[Callable[..., Keeping]]:
+def front(acme: Acme) -> Iterator[AcmeFront]:
+    with AcmeFront(acme.pebble) as started:
+        yield started
+
+
+@pytest.fixture
+def keep(
+    acme: Acme, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[..., Keeping]]:
     """Makes keepers on the test's folder, each a new life of control."""
+    if "front" in request.fixturenames:
+        request.getfixturevalue("front")  # whom they ask outlives them
     made: list[Keeping] = []
 
     def make(**more: Any) -> Keeping:
@@ -38,10 +48,3 @@ def keep(acme: Acme, tmp_path: Path) -> Iterator[Callable[..., Keeping]]:
     yield make
     for each in made:
         each.end()
-
-
-@pytest.fixture
-def collected() -> Iterator[None]:
-    """What a test has left to the collector is gone before the next test."""
-    yield
-    gc.collect()

@@ -20,14 +20,6 @@ from tests.support.keeping import Keeping
 from tests.support.pebble import HMAC_KEY, KID, Pebble
 from tests.support.responders import FolderSolver
 
-pytestmark = [
-    # One of the two ends of a connection that a fault has cut is left to the collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
-]
-
-
 # Proving names
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,8 @@ from tests.architecture.sources import ROOT
 from tests.support.acme import Acme, new_name
 from tests.support.acme_front import AcmeFront, Asked
 
-pytestmark = [
-    # One of the two ends of a connection that a fault has cut is left to the collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
-]
-
 KNOWN = {"dir", "nonce-plz"}
 """Questions that change nothing; all others are steps."""
-
-
-@pytest.fixture
-def front(acme: Acme) -> Iterator[AcmeFront]:
-    with AcmeFront(acme.pebble) as started:
-        yield started
 
 
 class Life:

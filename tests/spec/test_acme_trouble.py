@@ -1,6 +1,6 @@
 """CAs on bad days: the schedule is as written, and nothing is asked for twice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,8 @@ from tests.support.pebble import Pebble
 from tests.support.ports import free_address
 from tests.support.responders import FolderSolver
 
-pytestmark = [
-    # One of the two ends of a connection that a fault has cut is left to the collector.
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("collected"),
-]
-
 HOUR = 3600.0
 DAY = 24 * HOUR
-
-
-@pytest.fixture
-def front(acme: Acme) -> Iterator[AcmeFront]:
-    with AcmeFront(acme.pebble) as started:
-        yield started
 
 
 def at(front: AcmeFront) -> tuple[Authority, ...]:

@@ -17,6 +17,7 @@ from control.state import State
 T = TypeVar("T")
 
 TICK_S: Final = 0.01
+ASKED_S: Final = 2.0
 
 
 class ShiftedClock:
@@ -68,8 +69,10 @@ class Keeping:
         self.keeper.start()
 
     def end(self) -> None:
-        """No more of it."""
+        """No more of it, and nobody is asked any more: but for one who hangs."""
         self.keeper.stop()
+        with gevent.Timeout(ASKED_S, False):
+            self.keeper.desk.steps.join()
 
     def obtain(self, *specs: CertSpec, within_s: float = 40.0) -> list[Cert]:
         """Begin, and wait until each has its certificate."""
