@@ -6,7 +6,6 @@ when an intermediate is made, and stays where it is.
 """
 
 import datetime
-import ipaddress
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -19,12 +18,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
-    NoEncryption,
-    PrivateFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from control.acme.keys import pem_of, sans
+from control.acme.spec import is_address
 from control.refusal import Refused
 
 ROOT: Final = datetime.timedelta(days=3650)
@@ -51,11 +50,7 @@ class Issued:
 def is_internal(host: str) -> bool:
     """Whether no public CA would sign for it: bare names, addresses, and reserved domains."""
     name = host.strip("[]").removeprefix("*.").lower()
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return "." not in name or f".{name}".endswith(SUFFIXES)
-    return True
+    return is_address(name) or "." not in name or f".{name}".endswith(SUFFIXES)
 
 
 def is_due(
@@ -82,20 +77,19 @@ class Authority:
         issuer, issuer_key = self._intermediate()
         now = self.clock()
         key = ec.generate_private_key(ec.SECP256R1())
+        bare = tuple(name.strip("[]") for name in names)
         leaf = (
             _builder(_named(names[0]), issuer.subject, key, now, min(LEAF, _left(issuer, now)))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(is_ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(
-                x509.SubjectAlternativeName([_alternative(name) for name in names]), critical=False
-            )
+            .add_extension(x509.SubjectAlternativeName(sans(bare)), critical=False)
             .add_extension(_key_id(issuer_key), critical=False)
             .sign(issuer_key, hashes.SHA256())
         )
         return Issued(
             chain_pem=leaf.public_bytes(Encoding.PEM) + issuer.public_bytes(Encoding.PEM),
-            key_pem=_pem_of(key),
+            key_pem=pem_of(key),
             not_before=leaf.not_valid_before_utc,
             not_after=leaf.not_valid_after_utc,
         )
@@ -139,13 +133,6 @@ def _left(issuer: x509.Certificate, now: datetime.datetime) -> datetime.timedelt
 
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
-
-
-def _alternative(name: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(name.strip("[]")))
-    except ValueError:
-        return x509.DNSName(name)
 
 
 def _builder(
@@ -192,10 +179,6 @@ def _usage(*, is_ca: bool) -> x509.KeyUsage:
     )  # fmt: skip
 
 
-def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
 def _read(place: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
     """A certificate with its key, or None where there is none. Raises `Refused` for broken ones."""
     folder = Path(place)
@@ -223,7 +206,7 @@ def _write(place: str, certificate: x509.Certificate, key: ec.EllipticCurvePriva
         shutil.rmtree(fresh, ignore_errors=True)
         os.mkdir(fresh, 0o700)
         for name, data in (("cert.pem", certificate.public_bytes(Encoding.PEM)),
-                           ("key.pem", _pem_of(key))):  # fmt: skip
+                           ("key.pem", pem_of(key))):  # fmt: skip
             fd = os.open(os.path.join(fresh, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with open(fd, "wb") as file:
                 file.write(data)

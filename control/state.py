@@ -147,7 +147,7 @@ class State:
 
         self.change(write)
 
-    def kept(self, name: str) -> Any:  # noqa: ANN401  what was kept
+    def kept(self, name: str) -> Any:  # noqa: ANN401  any JSON: who keeps it knows its shape
         """The value of that name, or None."""
 
         def read(database: Database) -> object:

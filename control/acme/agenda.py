@@ -11,7 +11,7 @@ from control.acme.spec import CertSpec, problem_of
 from control.acme.vault import Cert
 
 
-class Todo(StrEnum):
+class Duty(StrEnum):
     """What can be next."""
 
     NOTHING = "nothing"
@@ -25,24 +25,24 @@ class Todo(StrEnum):
 class Agenda:
     """What, and when: 0 is now, infinity is never."""
 
-    todo: Todo
+    duty: Duty
     at: float
 
 
-NEVER = Agenda(Todo.NOTHING, math.inf)
+NEVER = Agenda(Duty.NOTHING, math.inf)
 
 
 def agenda_of(spec: CertSpec, cert: Cert | None, record: Record, ask_at: float) -> Agenda:
     """What is next for a certificate on which nobody works."""
-    todo = Todo.OBTAIN if cert is None else Todo.RENEW
+    duty = Duty.OBTAIN if cert is None else Duty.RENEW
     if record.given_up or problem_of(spec):
         return NEVER
     if record.failures:
-        return Agenda(todo, record.next_at)
+        return Agenda(duty, record.next_at)
     if cert is None or record.asked or record.orders or is_unfit(spec, cert):
-        return Agenda(todo, 0.0)
+        return Agenda(duty, 0.0)
     due = _due_at(cert)
-    return Agenda(Todo.ASK, ask_at) if ask_at < due else Agenda(Todo.RENEW, due)
+    return Agenda(Duty.ASK, ask_at) if ask_at < due else Agenda(Duty.RENEW, due)
 
 
 def is_unfit(spec: CertSpec, cert: Cert) -> bool:
@@ -51,13 +51,13 @@ def is_unfit(spec: CertSpec, cert: Cert) -> bool:
 
 
 def described(
-    spec: CertSpec, cert: Cert | None, record: Record, agenda: Agenda, doing: Todo, now: float
+    spec: CertSpec, cert: Cert | None, record: Record, agenda: Agenda, doing: Duty, now: float
 ) -> dict[str, Any]:
     """One line of `edgectl certs`. Instants are seconds since 1970, None is "never"."""
-    todo, at = (agenda.todo, agenda.at) if doing is Todo.NOTHING else (doing, now)
-    if todo is Todo.ASK and cert is not None:
+    duty, at = (agenda.duty, agenda.at) if doing is Duty.NOTHING else (doing, now)
+    if duty is Duty.ASK and cert is not None:
         # That question is asked again and again; what an operator wants to know is the renewal.
-        todo, at = Todo.RENEW, _due_at(cert)
+        duty, at = Duty.RENEW, _due_at(cert)
     return {
         "id": spec.id,
         "names": [*spec.names],
@@ -67,7 +67,7 @@ def described(
         "directory": cert.directory if cert else None,
         "issued": cert.not_before if cert else None,
         "expires": cert.not_after if cert else None,
-        "next": str(todo),
+        "next": str(duty),
         "next_at": max(at, now) if math.isfinite(at) else None,
         "failures": record.failures,
         "last_error": problem_of(spec) or record.last_error,
@@ -81,9 +81,9 @@ def _due_at(cert: Cert) -> float:
     return due_at(cert.not_before, cert.not_after, cert.window, cert.stored)
 
 
-def _state_of(spec: CertSpec, cert: Cert | None, record: Record, doing: Todo, now: float) -> str:
+def _state_of(spec: CertSpec, cert: Cert | None, record: Record, doing: Duty, now: float) -> str:
     """The first that holds says most."""
-    is_tried = doing in (Todo.OBTAIN, Todo.RENEW)
+    is_tried = doing in (Duty.OBTAIN, Duty.RENEW)
     end = cert.not_after if cert else math.inf
     emergency = emergency_at(cert.not_before, end) if cert else math.inf
     states = {

@@ -4,10 +4,10 @@ import base64
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from control.acme.keys import key_of
+from control.leaf import is_for_key, names_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ def facts_of(chain_pem: str) -> Facts:
     """What it says of itself. Raises `ValueError`."""
     leaf = leaf_of(chain_pem)
     return Facts(
-        names=_names(leaf),
+        names=names_of(leaf),
         issuer=_issuer(leaf),
         serial=f"{leaf.serial_number:x}",
         not_before=leaf.not_valid_before_utc.timestamp(),
@@ -46,7 +46,7 @@ def trouble_with(chain_pem: str, key_pem: bytes, names: tuple[str, ...], now: fl
         leaf, facts = leaf_of(chain_pem), facts_of(chain_pem)
     except ValueError as error:
         return f"its chain cannot be read: {error}"
-    if _public(leaf) != _public(key_of(key_pem)):
+    if not is_for_key(leaf, key_of(key_pem)):
         return "it is for another key"
     missing = set(names) - set(facts.names)
     if missing:
@@ -57,15 +57,6 @@ def trouble_with(chain_pem: str, key_pem: bytes, names: tuple[str, ...], now: fl
 
 
 # Private
-
-
-def _names(leaf: x509.Certificate) -> tuple[str, ...]:
-    try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    addresses = (str(ip) for ip in found.get_values_for_type(x509.IPAddress))
-    return (*(name.lower() for name in found.get_values_for_type(x509.DNSName)), *addresses)
 
 
 def _issuer(leaf: x509.Certificate) -> str:
@@ -90,11 +81,3 @@ def _ari_id(leaf: x509.Certificate) -> str:
 
 def _base64(octets: bytes) -> str:
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
-
-
-def _public(holder: object) -> bytes:
-    public = holder.public_key()  # type: ignore[attr-defined]
-    found: bytes = public.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
-    return found

@@ -10,7 +10,7 @@ import contextlib
 import time
 import urllib.parse
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import josepy.errors
 import josepy.interfaces
@@ -39,6 +39,8 @@ from control.acme.failure import STRANGE, UNREACHABLE, IssueFailed
 from control.acme.keys import key_of
 from control.acme.spec import Authority, is_address
 
+T = TypeVar("T")
+
 ANSWER_S: Final = 30.0
 LARGEST: Final = 1024 * 1024
 NONCE_TRIES: Final = 12
@@ -61,6 +63,7 @@ class Client:
             self._key, alg=josepy.jwa.ES256, user_agent=USER_AGENT, timeout=int(ANSWER_S)
         )
         if authority.ca_file:
+            # A flag for the library, but it goes to `requests` as it stands, where a path may be.
             self._net.verify_ssl = authority.ca_file  # type: ignore[assignment]
         self._net.session.hooks["response"].append(self._take)
         self._last: Answer | None = None
@@ -193,7 +196,7 @@ class Client:
             detail = f"the hmac_key of {binding.kid} is not base64url"
             raise IssueFailed("externalAccountRequired", detail, is_final=True) from None
 
-    def _meta(self, name: str, kind: type[Any]) -> Any:  # noqa: ANN401  of that kind
+    def _meta(self, name: str, kind: type[T]) -> T:
         meta = self.directory.get("meta")
         found = meta.get(name) if isinstance(meta, dict) else None
         return found if isinstance(found, kind) else kind()
@@ -276,7 +279,9 @@ class _Body(josepy.interfaces.JSONDeSerializable):
         return self.payload
 
     @classmethod
-    def from_json(cls, jobj: Any) -> "_Body":  # noqa: ANN401  as the library has it
+    def from_json(cls, jobj: object) -> "_Body":
+        """The library's base asks for it."""
+        assert isinstance(jobj, dict)
         return cls(jobj)
 
 

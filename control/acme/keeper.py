@@ -17,7 +17,7 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
-from control.acme.agenda import Agenda, Todo, agenda_of, described
+from control.acme.agenda import Agenda, Duty, agenda_of, described
 from control.acme.clock import Clock, WallClock
 from control.acme.failure import HELD, STORAGE, IssueFailed
 from control.acme.issuance import Desk, Issuance
@@ -64,7 +64,7 @@ class Watched:
     recalled: bool = False  # the record is the one that was kept
     ask_at: float = 0.0  # when to ask the CA for its window
     task: gevent.Greenlet | None = None
-    doing: Todo = Todo.NOTHING
+    doing: Duty = Duty.NOTHING
 
     def agenda(self) -> Agenda:
         """What is next, and when."""
@@ -154,12 +154,12 @@ class Keeper:
         watched = self._known(name)
         if watched.cert is None:
             raise Refused("not-found", f"{name} has no certificate yet: see 'edgectl certs'.")
-        if watched.task is not None and watched.doing is Todo.ASK:
+        if watched.task is not None and watched.doing is Duty.ASK:
             watched.task.join()
         if watched.task is not None:
             text = f"The certificate of {name} is being worked on: try again when it is done."
             raise Refused("busy", text)
-        task = self._begin(self._revoke, watched, Todo.REVOKE, reason)
+        task = self._begin(self._revoke, watched, Duty.REVOKE, reason)
         failure = task.get()
         if failure is not None:
             raise Refused("acme-failed", f"{name} is not revoked: {failure}.")
@@ -176,7 +176,7 @@ class Keeper:
     def _end(self, watched: Watched) -> None:
         if watched.task is not None:
             watched.task.kill(block=False)
-            watched.task, watched.doing = None, Todo.NOTHING
+            watched.task, watched.doing = None, Duty.NOTHING
 
     def _run_on(self) -> None:
         self._tidy()
@@ -232,18 +232,18 @@ class Keeper:
                 continue
             if not self._pool.free_count():
                 break  # whoever ends wakes us
-            self._begin(self._attempt, watched, agenda.todo)
+            self._begin(self._attempt, watched, agenda.duty)
         return LOOK_S
 
     def _begin(
-        self, act: Callable[..., object], watched: Watched, todo: Todo, *more: object
+        self, act: Callable[..., object], watched: Watched, duty: Duty, *more: object
     ) -> gevent.Greenlet:
         task = self._pool.spawn(act, watched, *more)
-        watched.doing, watched.task = todo, task
+        watched.doing, watched.task = duty, task
 
         def end(_: object) -> None:
             if watched.task is task:  # nobody has ended it for another
-                watched.task, watched.doing = None, Todo.NOTHING
+                watched.task, watched.doing = None, Duty.NOTHING
             self._wake.set()
 
         task.rawlink(end)  # after the pool's own: then there is room for the next
@@ -261,7 +261,7 @@ class Keeper:
 
     def _attempt(self, watched: Watched) -> None:
         try:
-            if watched.doing is Todo.ASK:
+            if watched.doing is Duty.ASK:
                 assert watched.cert is not None
                 watched.cert, watched.ask_at = self._windows.ask(watched.spec, watched.cert)
             else:
@@ -348,7 +348,7 @@ class Keeper:
 
     def _fail(self, watched: Watched, failure: IssueFailed) -> None:
         now, record, name = self.desk.clock.now(), watched.record, watched.spec.id
-        if watched.doing is Todo.ASK:
+        if watched.doing is Duty.ASK:
             log.info("%s: no window for its renewal: %s", name, failure)
             watched.ask_at = self._windows.again_at()
             return

@@ -14,7 +14,7 @@ from control.acme import dns
 from control.acme.answers import FINAL, Authorization, Challenge
 from control.acme.failure import NO_CHALLENGE, SOLVER, IssueFailed
 from control.acme.solver import Solver
-from control.acme.spec import CertSpec, Kind, usable_kinds
+from control.acme.spec import CertSpec, DnsHook, Kind, usable_kinds
 from control.refusal import Refused
 
 log = logging.getLogger("control.acme")
@@ -68,32 +68,30 @@ class Prover:
                 raise failure
 
     def _present(self, task: Task) -> IssueFailed | None:
+        return self._tell(task, dns.present, self.solver.present)
+
+    def _withdraw(self, task: Task) -> IssueFailed | None:
+        return self._tell(task, dns.cleanup, self.solver.withdraw)
+
+    def _tell(
+        self,
+        task: Task,
+        hook: Callable[[DnsHook, str, str], None],
+        solver: Callable[[Kind, str, str, str], None],
+    ) -> IssueFailed | None:
+        """Whoever answers that kind of challenge: the user's hook, or our own workers."""
         name, challenge = task.authorization.name, task.challenge
         try:
             if task.kind is Kind.DNS:
                 assert self.spec.dns is not None
-                dns.present(self.spec.dns, name, challenge.key_authorization)
+                hook(self.spec.dns, name, challenge.key_authorization)
             else:
-                self.solver.present(task.kind, name, challenge.token, challenge.key_authorization)
+                solver(task.kind, name, challenge.token, challenge.key_authorization)
         except IssueFailed as failure:
             return failure
         except Refused as refusal:
             detail = f"{name} cannot be proven by {task.kind}: {refusal.message}"
             return IssueFailed(SOLVER, detail, elsewhere=False)
-        return None
-
-    def _withdraw(self, task: Task) -> IssueFailed | None:
-        name, challenge = task.authorization.name, task.challenge
-        try:
-            if task.kind is Kind.DNS:
-                assert self.spec.dns is not None
-                dns.cleanup(self.spec.dns, name, challenge.key_authorization)
-            else:
-                self.solver.withdraw(task.kind, name, challenge.token, challenge.key_authorization)
-        except IssueFailed as failure:
-            return failure
-        except Refused as refusal:
-            return IssueFailed(SOLVER, refusal.message)
         return None
 
 

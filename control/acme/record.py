@@ -63,10 +63,10 @@ class Record:
         }
 
 
-def record_of(raw: Any) -> Record:  # noqa: ANN401  what was kept
+def record_of(raw: object) -> Record:
     """What was kept, or a blank one."""
     try:
-        return _read(raw) if raw is not None else Record()
+        return _read(raw) if isinstance(raw, dict) else Record()
     except (KeyError, TypeError, ValueError, AttributeError):
         return Record()
 

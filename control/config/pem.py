@@ -4,11 +4,9 @@ import datetime
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from control.leaf import is_for_key, names_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +39,12 @@ def read_pair(cert: str, key: str) -> Pair:
         raise ValueError(f'"{key}" has a password: edged cannot ask for it') from None
     except ValueError:
         raise ValueError(f'"{key}" holds no private key in PEM') from None
-    if _spki(private.public_key()) != _spki(leaf.public_key()):
+    if not is_for_key(leaf, private):
         raise ValueError(f'"{key}" is not the key of "{cert}"')
     return Pair(
         chain_pem=chain_pem,
         key_pem=key_pem,
-        names=_names(leaf),
+        names=frozenset(names_of(leaf)),
         issuer=leaf.issuer.rfc4514_string(),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
@@ -74,18 +72,3 @@ def _read(path: str) -> bytes:
             return file.read(1 << 20)
     except OSError as error:
         raise ValueError(f'"{path}" cannot be read: {error.strerror}') from None
-
-
-def _spki(key: object) -> bytes:
-    data: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)  # type: ignore[attr-defined]
-    return data
-
-
-def _names(leaf: x509.Certificate) -> frozenset[str]:
-    try:
-        found = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return frozenset()
-    names = [name.lower() for name in found.get_values_for_type(x509.DNSName)]
-    addresses = [str(each) for each in found.get_values_for_type(x509.IPAddress)]
-    return frozenset([*names, *addresses])

@@ -52,7 +52,7 @@ def context_of(rules: UpstreamTls) -> Any:  # noqa: ANN401  a `Context`
 # Private
 
 
-def _new(rules: UpstreamTls) -> Any:  # noqa: ANN401
+def _new(rules: UpstreamTls) -> Any:  # noqa: ANN401  `_ssl` has no types
     context: Any = Context(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = int(ssl.TLSVersion.TLSv1_2)
     context.set_ciphers(CIPHERS)

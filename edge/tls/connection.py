@@ -75,7 +75,13 @@ class TlsConnection(Connection):
         """Take bytes that were peeked at and come before TLS."""
         self.sock.recv(count)
 
-    def begin(self, context: Any, *, server_side: bool, server_name: str = "") -> None:  # noqa: ANN401
+    def begin(
+        self,
+        context: Any,  # noqa: ANN401  `_ssl` has no types
+        *,
+        server_side: bool,
+        server_name: str = "",
+    ) -> None:
         """Be a side of a session. `server_name` is whom a client asks for, and verifies."""
         self.server_name = server_name
         self._tls = context._wrap_socket(self.sock, server_side, server_name or None, owner=self)
@@ -109,7 +115,7 @@ class TlsConnection(Connection):
             return ""
         return address.removeprefix("::ffff:")
 
-    def use(self, context: Any) -> None:  # noqa: ANN401
+    def use(self, context: Any) -> None:  # noqa: ANN401  `_ssl` has no types
         """Go on with another context: in the callback for the server's name."""
         self._tls.context = context
         if context.verify_mode != ssl.CERT_NONE:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from control.acme.agenda import Agenda, Todo, agenda_of, described
+from control.acme.agenda import Agenda, Duty, agenda_of, described
 from control.acme.order import State
 from control.acme.record import OrderRecord, Record
 from control.acme.renewal import Window
@@ -24,27 +24,27 @@ LATE = 1e9
 @pytest.mark.parametrize(
     ("cert", "record", "ask_at", "agenda"),
     [
-        (None, Record(), 0.0, Agenda(Todo.OBTAIN, 0.0)),
-        (CERT, Record(), LATE, Agenda(Todo.RENEW, 600.0)),
-        (CERT, Record(), 50.0, Agenda(Todo.ASK, 50.0)),
-        (CERT, Record(asked=True), LATE, Agenda(Todo.RENEW, 0.0)),
-        (replace(CERT, revoked=True), Record(), LATE, Agenda(Todo.RENEW, 0.0)),
-        (replace(CERT, names=("b.test",)), Record(), LATE, Agenda(Todo.RENEW, 0.0)),
+        (None, Record(), 0.0, Agenda(Duty.OBTAIN, 0.0)),
+        (CERT, Record(), LATE, Agenda(Duty.RENEW, 600.0)),
+        (CERT, Record(), 50.0, Agenda(Duty.ASK, 50.0)),
+        (CERT, Record(asked=True), LATE, Agenda(Duty.RENEW, 0.0)),
+        (replace(CERT, revoked=True), Record(), LATE, Agenda(Duty.RENEW, 0.0)),
+        (replace(CERT, names=("b.test",)), Record(), LATE, Agenda(Duty.RENEW, 0.0)),
         (
             replace(CERT, not_after=9e5, window=Window(start=5e5, end=6e5, instant=5.5e5)),
             Record(),
             LATE,
-            Agenda(Todo.RENEW, 5.5e5),
+            Agenda(Duty.RENEW, 5.5e5),
         ),
         (
             CERT,
             Record(orders={"d": OrderRecord(names=("a.test",), state=State.KEYED)}),
             LATE,
-            Agenda(Todo.RENEW, 0.0),
+            Agenda(Duty.RENEW, 0.0),
         ),
-        (None, Record(failures=2, next_at=77.0), 0.0, Agenda(Todo.OBTAIN, 77.0)),
-        (CERT, Record(failures=2, next_at=77.0), 0.0, Agenda(Todo.RENEW, 77.0)),
-        (None, Record(failures=50, given_up=True), 0.0, Agenda(Todo.NOTHING, math.inf)),
+        (None, Record(failures=2, next_at=77.0), 0.0, Agenda(Duty.OBTAIN, 77.0)),
+        (CERT, Record(failures=2, next_at=77.0), 0.0, Agenda(Duty.RENEW, 77.0)),
+        (None, Record(failures=50, given_up=True), 0.0, Agenda(Duty.NOTHING, math.inf)),
     ],
 )
 def test_what_is_next(cert: Cert | None, record: Record, ask_at: float, agenda: Agenda) -> None:
@@ -64,7 +64,7 @@ def test_what_is_next(cert: Cert | None, record: Record, ask_at: float, agenda: 
 def test_what_can_never_be_is_not_tried_and_says_why(more: dict, reason: str) -> None:
     spec = replace(SPEC, **more)
     assert agenda_of(spec, None, Record(), 0.0).at == math.inf
-    line = described(spec, None, Record(), Agenda(Todo.NOTHING, math.inf), Todo.NOTHING, 0.0)
+    line = described(spec, None, Record(), Agenda(Duty.NOTHING, math.inf), Duty.NOTHING, 0.0)
     assert (line["state"], line["next_at"]) == ("impossible", None)
     assert reason in line["last_error"]
 
@@ -72,26 +72,26 @@ def test_what_can_never_be_is_not_tried_and_says_why(more: dict, reason: str) ->
 @pytest.mark.parametrize(
     ("cert", "record", "doing", "now", "state"),
     [
-        (None, Record(), Todo.NOTHING, 0, "missing"),
-        (None, Record(failures=1), Todo.NOTHING, 0, "failing"),
-        (None, Record(), Todo.OBTAIN, 0, "obtaining"),
-        (CERT, Record(), Todo.NOTHING, 0, "valid"),
-        (CERT, Record(), Todo.ASK, 0, "valid"),
-        (CERT, Record(), Todo.RENEW, 0, "renewing"),
-        (CERT, Record(failures=1), Todo.NOTHING, 700, "failing"),
-        (CERT, Record(failures=1), Todo.NOTHING, 860, "expiring"),
-        (CERT, Record(failures=1), Todo.NOTHING, 900, "expired"),
-        (CERT, Record(given_up=True), Todo.NOTHING, 950, "given-up"),
-        (replace(CERT, revoked=True), Record(), Todo.NOTHING, 0, "revoked"),
+        (None, Record(), Duty.NOTHING, 0, "missing"),
+        (None, Record(failures=1), Duty.NOTHING, 0, "failing"),
+        (None, Record(), Duty.OBTAIN, 0, "obtaining"),
+        (CERT, Record(), Duty.NOTHING, 0, "valid"),
+        (CERT, Record(), Duty.ASK, 0, "valid"),
+        (CERT, Record(), Duty.RENEW, 0, "renewing"),
+        (CERT, Record(failures=1), Duty.NOTHING, 700, "failing"),
+        (CERT, Record(failures=1), Duty.NOTHING, 860, "expiring"),
+        (CERT, Record(failures=1), Duty.NOTHING, 900, "expired"),
+        (CERT, Record(given_up=True), Duty.NOTHING, 950, "given-up"),
+        (replace(CERT, revoked=True), Record(), Duty.NOTHING, 0, "revoked"),
     ],
 )
 def test_the_state_that_says_most_is_shown(
-    cert: Cert | None, record: Record, doing: Todo, now: float, state: str
+    cert: Cert | None, record: Record, doing: Duty, now: float, state: str
 ) -> None:
     agenda = agenda_of(SPEC, cert, record, LATE)
     assert described(SPEC, cert, record, agenda, doing, now)["state"] == state
 
 
 def test_an_operator_reads_of_the_renewal_and_not_of_questions() -> None:
-    line = described(SPEC, CERT, Record(), Agenda(Todo.ASK, 5.0), Todo.NOTHING, 1.0)
+    line = described(SPEC, CERT, Record(), Agenda(Duty.ASK, 5.0), Duty.NOTHING, 1.0)
     assert (line["next"], line["next_at"], line["expires"]) == ("renew", 600.0, 900.0)
