@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from control import durable
 from control.acme.keys import pem_of, sans
 from control.acme.spec import is_address
 from control.refusal import Refused
@@ -200,19 +201,11 @@ def _read(place: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | N
 
 def _write(place: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
     """A whole folder in one step: there is never half a CA. Raises `Refused`."""
-    fresh = f"{place}.new"
     try:
-        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
-        shutil.rmtree(fresh, ignore_errors=True)
-        os.mkdir(fresh, 0o700)
-        for name, data in (("cert.pem", certificate.public_bytes(Encoding.PEM)),
-                           ("key.pem", pem_of(key))):  # fmt: skip
-            fd = os.open(os.path.join(fresh, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(fd, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(fd)
+        durable.make_folder(os.path.dirname(place))
         shutil.rmtree(place, ignore_errors=True)
-        os.rename(fresh, place)
+        durable.write_folder(
+            place, {"cert.pem": certificate.public_bytes(Encoding.PEM), "key.pem": pem_of(key)}
+        )
     except OSError as error:
         raise Refused("disk-full", f"{place} cannot be written: {error.strerror}.") from None

@@ -1,52 +1,47 @@
-"""Certificates: those of the configuration's own files, and what every worker is given of all.
-
-Workers load a certificate when its name is first asked for, as the user that they run as. So each
-is kept in a folder of its own, which that user alone may read, and a row of the table says where.
-Another certificate is another folder: what serves is never overwritten.
-"""
+"""Certificates: those of the configuration's own files, and what every worker is given of all."""
 
 import datetime
-import hashlib
 import logging
 import os
-import pwd
-import shutil
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import gevent
+from gevent.event import Event
 
+from control import tickets
 from control.acme.keeper import Store
 from control.acme.vault import Cert
 from control.authority import Authority, is_due, is_internal
+from control.certstore import CertificateStore, store_of
 from control.config import pem
 from control.config.hosts import Acme, HostTls
 from control.events import Events
 from control.issuing import Issuing, issuing_of, read_issued
 from control.publish import Changes, Publisher
 from control.refusal import Refused
-from edge.shared.segment import TICKET_BYTES
 from edge.table.model import Certificate, decode_certificate, encode
 from supervisor.spec import Spec
 
 log = logging.getLogger("control.certificates")
 
 ROW: Final = "cert:"
-FOLDER: Final = "certs"
 VAULT: Final = "acme"
 LOOK_S: Final = 5.0
 """How often own files are looked at for changes."""
 
-CLEAN_EVERY: Final = 720
-"""Looks; old folders are removed that often."""
+CLEAN_S: Final = 3600.0
+"""Old folders are removed that often."""
 
-TICKETS_S: Final = 12 * 3600.0
-"""How long session tickets are made with the same keys."""
+AT_ONCE: Final = 200
+"""Certificates of the keeper that are put in place before others have a turn."""
 
-KEPT_S: Final = 86400.0
-"""A folder that no row names is kept that long: a draining worker may still load from it."""
+
+_Origin = tuple[str, HostTls, tuple[int, ...]]
+"""Where something in place came from: the vault's file, the host's settings, their files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,29 +58,28 @@ class Served:
 class CertificateDesk:
     """All certificates that workers have."""
 
-    folder: str
+    files: CertificateStore
+    vault: str  # the keeper's folder
     publisher: Publisher
     events: Events
     authority: Authority
     store: Store
-    uid: int = -1  # whose the folders are; -1 leaves them ours
-    gid: int = -1
-    _hosts: tuple[HostTls, ...] = ()
+    _hosts: dict[str, HostTls] = field(default_factory=dict)
     _served: dict[str, Served] = field(default_factory=dict)  # by host
     _stamps: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of own files, by host
     _refused: dict[str, str] = field(default_factory=dict)  # why, by host
+    _staged: dict[str, Served] = field(default_factory=dict)  # made for rows not published yet
+    _installed: dict[str, _Origin] = field(default_factory=dict)  # what is in place, by host
+    _wake: Event = field(default_factory=Event)
     _issuing: Issuing = field(init=False)
 
     def __post_init__(self) -> None:
-        vault = os.path.join(os.path.dirname(self.folder), VAULT)
-        self._issuing = issuing_of(vault, self.store, self.publisher, self.events, self._place)
-        self._issuing.keeper.installed = self._install
+        self._issuing = issuing_of(self.vault, self.store, self.publisher, self.events, self._place)
+        self._issuing.keeper.installed = lambda cert: self._install([cert])
 
     def start(self) -> None:
         """Begin to look after them."""
-        if not self.publisher.segment.ticket_keys():
-            self._renew_tickets()
-        gevent.spawn(self._renew_tickets_on)
+        gevent.spawn(tickets.renew_on, self.publisher.segment)
         gevent.spawn(self._look_on)
         self._issuing.keeper.start()
 
@@ -93,9 +87,10 @@ class CertificateDesk:
         """The rows of those hosts. Raises `Refused` (`config-invalid`) for own files that are bad;
         without `strict` their hosts go without, or keep what they have."""
         found = self._issuing.solver.rows()
-        problems: list[str] = []
+        problems: dict[str, str] = {}
+        self._staged.clear()
         for host in hosts:
-            row = ROW + host.host.strip("[]")
+            row = _row(host)
             published = self.publisher.published.get(row)
             keeps = self._is_public(host) or (host.mode == "own" and not strict)
             if published is not None and keeps:
@@ -103,35 +98,42 @@ class CertificateDesk:
                 # ten thousand files would take a while to read.
                 found[row] = published
                 continue
-            self._make(host, problems)
-            served = self._served.get(host.host)
-            if served is not None and host.mode != "off":
+            try:
+                served = self._made(host)
+            except ValueError as error:
+                problems[host.host] = f"{host.owner}: route.tls: {error}"
+                continue
+            if served is not None:
+                self._staged[host.host] = served
                 found[row] = encode(served.certificate)
         if problems and strict:
-            raise Refused("config-invalid", "\n".join(problems))
-        for problem in problems:
+            raise Refused("config-invalid", "\n".join(problems.values()))
+        for name, problem in problems.items():
             log.error("%s", problem)
+            self._refused[name] = problem
         return found
 
     def follow(self, hosts: tuple[HostTls, ...], acme: Acme) -> None:
         """Those are the hosts now."""
-        self._hosts = hosts
+        self._hosts = {host.host: host for host in hosts}
+        self._settle()
+        for known in (self._served, self._refused, self._installed):
+            for gone in known.keys() - self._hosts.keys():
+                known.pop(gone)
         self._issuing.follow([host for host in hosts if self._is_public(host)], acme)
-        for cert in self._issuing.keeper.served().values():
-            self._install(cert)
+        self._wake.set()
         self._stamps = {
             host.host: _stamps(host)
             for host in hosts
             if host.mode == "own" and host.host in self._served
         }
-        self._clean()
 
     def listed(self) -> list[dict[str, Any]]:
         """Every host, and what it is served with."""
         kept = self._issuing.described()
         return [
             self._described(host, kept.get(host.host, {}))
-            for host in self._hosts
+            for host in self._hosts.values()
             if host.mode != "off"
         ]
 
@@ -147,50 +149,71 @@ class CertificateDesk:
 
     # Private
 
-    def _make(self, host: HostTls, problems: list[str]) -> None:
-        """Have a certificate for it, if that is ours to make."""
-        try:
-            if host.mode == "own":
-                self._served[host.host] = self._own(host)
-            elif self._is_internal(host):
+    def _made(self, host: HostTls) -> Served | None:
+        """Its certificate, if that is ours to make. Raises `ValueError`."""
+        if host.mode == "own":
+            return self._own(host)
+        if self._is_internal(host):
+            try:
                 self._renew_internal(host)
-            else:
-                return
-            self._refused.pop(host.host, None)
-        except ValueError as error:
-            problems.append(f"{host.owner}: route.tls: {error}")
-            self._refused[host.host] = str(error)
-        except Refused as refusal:
-            log.error("%s: %s", host.host, refusal.message)
-            self._refused[host.host] = refusal.message
+            except Refused as refusal:
+                log.error("%s: %s", host.host, refusal.message)
+                self._refused[host.host] = refusal.message
+            return self._served.get(host.host)
+        return None
+
+    def _settle(self) -> None:
+        """What `rows` has made is published."""
+        for name, served in self._staged.items():
+            self._served[name] = served
+            self._refused.pop(name, None)
+        self._staged.clear()
 
     def _is_public(self, host: HostTls) -> bool:
         return host.mode == "auto" and not is_internal(host.host)
 
     def _place(self, chain_pem: bytes, key_pem: bytes) -> Certificate:
         """Where workers can read it. Raises `Refused`."""
-        try:
-            return self._kept(HostTls(host="", owner=""), chain_pem, key_pem)
-        except (OSError, ValueError) as error:
-            raise Refused("disk-full", f"{self.folder} cannot be written: {error}.") from None
+        return self._kept(HostTls(host="", owner=""), chain_pem, key_pem)
 
-    def _install(self, cert: Cert) -> None:
-        """Give workers what the keeper has obtained. Raises `Refused`."""
-        host = next((each for each in self._hosts if each.host == cert.id), None)
-        if host is None:
-            return
+    def _install(self, certs: Iterable[Cert]) -> None:
+        """Give workers what the keeper has, where that is not in place. Raises `Refused`."""
+        rows: dict[str, str] = {}
+        fresh: dict[str, tuple[_Origin, Served]] = {}
+        for cert in certs:
+            host = self._hosts.get(cert.id)
+            if host is None:
+                continue
+            origin = (cert.chain_path, host, _stamps(host))
+            if self._installed.get(cert.id) == origin:
+                continue
+            served = self._from_vault(cert, host)
+            rows[_row(host)] = encode(served.certificate)
+            fresh[cert.id] = (origin, served)
+        self._publish(rows)
+        for name, (origin, served) in fresh.items():
+            self._installed[name], self._served[name] = origin, served
+
+    def _from_vault(self, cert: Cert, host: HostTls) -> Served:
+        """Raises `Refused`."""
         chain_pem, key_pem = read_issued(cert)
-        try:
-            certificate = self._kept(host, chain_pem, key_pem)
-        except (OSError, ValueError) as error:
-            raise Refused("disk-full", f"{cert.id} is not served yet: {error}.") from None
-        self._served[host.host] = Served(
+        certificate = self._kept_for(host, chain_pem, key_pem)
+        return Served(
             certificate=certificate,
             issuer=cert.issuer,
             not_before=_moment(cert.not_before),
             not_after=_moment(cert.not_after),
         )
-        self._publish({ROW + host.host.strip("[]"): encode(certificate)})
+
+    def _install_rest(self) -> None:
+        """At a start that is all that the keeper has, so others have their turn between."""
+        certs = [*self._issuing.keeper.served().values()]
+        for first in range(0, len(certs), AT_ONCE):
+            try:
+                self._install(certs[first : first + AT_ONCE])
+            except Refused as refusal:
+                log.error("certificates are not in place yet: %s", refusal.message)
+            gevent.sleep(0)
 
     def _is_internal(self, host: HostTls) -> bool:
         return host.mode == "internal" or (host.mode == "auto" and is_internal(host.host))
@@ -202,10 +225,7 @@ class CertificateDesk:
         if served is not None and not is_due(served.not_before, served.not_after, now):
             return False
         issued = self.authority.issue([host.host.strip("[]")])
-        try:
-            certificate = self._kept(host, issued.chain_pem, issued.key_pem)
-        except (OSError, ValueError) as error:
-            raise Refused("disk-full", f"{host.host} has no certificate: {error}.") from None
+        certificate = self._kept_for(host, issued.chain_pem, issued.key_pem)
         self._served[host.host] = Served(
             certificate=certificate,
             issuer="the internal CA",
@@ -230,44 +250,30 @@ class CertificateDesk:
         )
 
     def _kept(self, host: HostTls, chain_pem: bytes, key_pem: bytes) -> Certificate:
-        """Keep it where workers can read it. Raises `ValueError` for a bad `client_ca`."""
+        """Keep it where workers can read it. Raises `ValueError` for a bad `client_ca`, `Refused`
+        when the disk is full."""
         client_pem = _read(host.client_ca) if host.client_ca else b""
-        digest = hashlib.sha256(b"\0".join((chain_pem, key_pem, client_pem))).hexdigest()
-        folder = os.path.join(self.folder, digest[:40])
-        if not os.path.exists(folder):
-            files = {"chain.pem": chain_pem, "key.pem": key_pem, "client.pem": client_pem}
-            self._write(folder, files)
+        try:
+            place = self.files.put(chain_pem, key_pem, client_pem)
+        except OSError as error:
+            name = host.host or "a challenge"
+            text = f"the certificate of {name} is not kept: {error.filename}: {error.strerror}."
+            raise Refused("disk-full", text) from None
         return Certificate(
-            chain=os.path.join(folder, "chain.pem"),
-            key=os.path.join(folder, "key.pem"),
-            fingerprint=digest,
+            chain=place.chain,
+            key=place.key,
+            fingerprint=place.fingerprint,
             owner=host.owner,
-            client_ca=os.path.join(folder, "client.pem") if client_pem else "",
+            client_ca=place.client_ca if client_pem else "",
             client_required=bool(client_pem) and host.client_required,
         )
 
-    def _write(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """A whole folder, in one step."""
-        os.makedirs(self.folder, mode=0o711, exist_ok=True)
-        os.chmod(self.folder, 0o711)
-        fresh = f"{folder}.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        os.mkdir(fresh, 0o700)
-        for name, data in files.items():
-            if data:
-                fd = os.open(os.path.join(fresh, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with open(fd, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fchown(fd, self.uid, self.gid)
-                    os.fsync(fd)
-        os.chown(fresh, self.uid, self.gid)
-        os.rename(fresh, folder)
-        fd = os.open(self.folder, os.O_RDONLY)
+    def _kept_for(self, host: HostTls, chain_pem: bytes, key_pem: bytes) -> Certificate:
+        """The same for one that nobody waits for. Raises `Refused`."""
         try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+            return self._kept(host, chain_pem, key_pem)
+        except ValueError as error:
+            raise Refused("config-invalid", f"{host.owner}: route.tls: {error}") from None
 
     def _publish(self, rows: dict[str, str]) -> bool:
         """Whether anything was new. Raises `Refused`."""
@@ -279,25 +285,33 @@ class CertificateDesk:
             return bool(put)
 
     def _look_on(self) -> None:
-        looks = 0
+        cleaned = 0.0
         while True:
-            gevent.sleep(LOOK_S)
-            looks += 1
-            if looks % CLEAN_EVERY == 0:
-                self._clean()
-            for host in self._hosts:
-                if host.mode == "own" and _stamps(host) != self._stamps.get(host.host):
-                    self._stamps[host.host] = _stamps(host)
-                    self._renew_own(host)
-                    gevent.sleep(0)
-                elif self._is_internal(host):
-                    self._renew_internal_soon(host)
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+            try:
+                self._look()
+                if time.monotonic() - cleaned > CLEAN_S:
+                    cleaned = time.monotonic()
+                    self._clean()
+            except Exception:  # a bug here must not end the renewals of all
+                log.exception("certificates could not be looked after")
+
+    def _look(self) -> None:
+        self._install_rest()
+        for host in [*self._hosts.values()]:
+            if host.mode == "own" and _stamps(host) != self._stamps.get(host.host):
+                self._stamps[host.host] = _stamps(host)
+                self._renew_own(host)
+                gevent.sleep(0)
+            elif self._is_internal(host):
+                self._renew_internal_soon(host)
 
     def _renew_internal_soon(self, host: HostTls) -> None:
         try:
             if self._renew_internal(host):
                 row = encode(self._served[host.host].certificate)
-                self._publish({ROW + host.host.strip("[]"): row})
+                self._publish({_row(host): row})
         except Refused as refusal:
             self._refused[host.host] = refusal.message
             log.error("%s: %s", host.host, refusal.message)
@@ -305,23 +319,18 @@ class CertificateDesk:
     def _renew_own(self, host: HostTls) -> None:
         """Its files were changed: the new one serves, if it is any good."""
         try:
-            if not self._publish(self.rows([host])):
+            is_new = self._publish(self.rows([host]))
+            self._settle()
+            if not is_new:
                 return
         except Refused as refusal:
+            self._refused[host.host] = refusal.message
             text = f"{host.host} keeps its certificate: {refusal.message}"
             self.events.add("certificate-refused", text, host=host.host)
             return
         text = f"{host.host} has another certificate"
         log.info("%s", text)
         self.events.add("certificate-changed", text, host=host.host)
-
-    def _renew_tickets(self) -> None:
-        self.publisher.segment.store_ticket_keys(os.urandom(TICKET_BYTES))
-
-    def _renew_tickets_on(self) -> None:
-        while True:
-            gevent.sleep(TICKETS_S)
-            self._renew_tickets()
 
     def _clean(self) -> None:
         """Remove folders that no row has named for long."""
@@ -330,13 +339,7 @@ class CertificateDesk:
             for key, text in self.publisher.published.items()
             if key.startswith(ROW)
         }
-        if not os.path.isdir(self.folder):
-            return
-        now = datetime.datetime.now(datetime.UTC).timestamp()
-        for path in Path(self.folder).iterdir():
-            old = now - path.stat().st_mtime > KEPT_S
-            if path.is_dir() and old and str(path) not in named and len(path.name) == 40:
-                shutil.rmtree(path, ignore_errors=True)
+        self.files.clean(named)
 
     def _described(self, host: HostTls, kept: dict[str, Any]) -> dict[str, Any]:
         served = self._served.get(host.host)
@@ -355,25 +358,22 @@ class CertificateDesk:
 
 
 def desk_of(spec: Spec, publisher: Publisher, events: Events, store: Store) -> CertificateDesk:
-    """The desk of an edged. Its workers' user gets the folders, when that is another than ours."""
-    uid = gid = -1
-    if os.geteuid() == 0 and spec.user:
-        entry = pwd.getpwnam(spec.user)
-        uid, gid = entry.pw_uid, entry.pw_gid
-    folder = os.path.join(spec.state_dir, FOLDER)
-    authority = Authority(os.path.join(spec.state_dir, "authority"))
+    """The desk of an edged."""
     return CertificateDesk(
-        folder=folder,
+        files=store_of(spec),
+        vault=os.path.join(spec.state_dir, VAULT),
         publisher=publisher,
         events=events,
-        authority=authority,
+        authority=Authority(os.path.join(spec.state_dir, "authority")),
         store=store,
-        uid=uid,
-        gid=gid,
     )
 
 
 # Private
+
+
+def _row(host: HostTls) -> str:
+    return ROW + host.host.strip("[]")
 
 
 def _stamps(host: HostTls) -> tuple[int, ...]:

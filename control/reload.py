@@ -108,7 +108,8 @@ class Reloader:
 
     def check(self) -> dict[str, Any]:
         """What a reload would do, without doing it. Raises `Refused` as a reload would."""
-        plan = self._plan(load(self.spec.config_path), roll=False)
+        with self._publisher.lock:
+            plan = self._plan(load(self.spec.config_path), roll=False)
         return {
             "path": self.spec.config_path,
             "routes": _counts(plan.changes),

@@ -4,8 +4,7 @@ Rule 1: what is under its own name is whole. Files are written beside it, synced
         chain comes with its key as one folder, so nobody ever sees the one without the other.
 Rule 2: what was served stays. A new certificate gets a folder of its own, and the one before it
         is kept for those who have not heard yet.
-Rule 3: keys are 0600. Only the folder that is served, and what is in it, is given to the user that
-        serves it; folders above it let that user pass and not look.
+Rule 3: everything is control's alone. Workers get a copy of what they serve (`certstore.py`).
 
 Everything here blocks: it is for a thread.
 """
@@ -21,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, NamedTuple
 
+from control import durable
 from control.acme.chain import facts_of
 from control.acme.failure import STORAGE, IssueFailed
 from control.acme.renewal import Window
@@ -37,18 +37,7 @@ KEPT: Final = 2
 OLD_S: Final = 30 * 86400.0
 """No order lives that long."""
 
-_FOLDER_MODE: Final = 0o700
-_PASS_MODE: Final = 0o711
-_MODE: Final = 0o600
-_UNFINISHED: Final = ".new-"
 _LONGEST: Final = 200
-
-
-class Owner(NamedTuple):
-    """The user who serves, when it is not the one who writes."""
-
-    uid: int
-    gid: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,9 +89,8 @@ class Account(NamedTuple):
 class Vault:
     """The folder. Its methods raise `IssueFailed` of kind `storage` when it cannot do its part."""
 
-    def __init__(self, folder: str, owner: Owner | None = None) -> None:
+    def __init__(self, folder: str) -> None:
         self.folder = folder
-        self.owner = owner
         self._certificates = os.path.join(folder, "certificates")
         self._accounts = os.path.join(folder, "accounts")
         self._orders = os.path.join(folder, "orders")
@@ -114,10 +102,10 @@ class Vault:
         """Make sure that what is about to be obtained can be written: orders cost, at the CA."""
         with self._storing():
             self._prepare()
-            path = os.path.join(self._orders, f"{_UNFINISHED}probe-{secrets.token_hex(4)}")
+            path = os.path.join(self._orders, f"probe-{secrets.token_hex(4)}")
             text = secrets.token_bytes(4096)
             try:
-                _write(path, text)
+                durable.write(path, text)
                 if _read(path) != text:
                     raise IssueFailed(STORAGE, f"{path} reads otherwise than it was written")
             finally:
@@ -132,7 +120,7 @@ class Vault:
             for path in (os.path.join(above, name) for name in files):
                 with contextlib.suppress(OSError):
                     is_old = above == self._orders and os.stat(path).st_mtime < now - OLD_S
-                    if is_old or os.path.basename(path).startswith(_UNFINISHED):
+                    if is_old or durable.is_unfinished(os.path.basename(path)):
                         os.unlink(path)
 
     # Certificates
@@ -151,17 +139,10 @@ class Vault:
         with self._storing():
             self._prepare()
             above = self._folder_of(name)
-            _make(above, self._pass_mode)
+            durable.make_folder(above)
             cert = replace(cert, folder=os.path.join(above, f"{_next_number(above):06d}"))
-            made = os.path.join(above, _UNFINISHED + secrets.token_hex(8))
-            _make(made, _FOLDER_MODE)
-            _write(os.path.join(made, CHAIN), issue.chain.encode())
-            _write(os.path.join(made, KEY), issue.key)
-            _write(os.path.join(made, META), _meta_of(cert))
-            self._give(made, *(os.path.join(made, each) for each in (CHAIN, KEY, META)))
-            _sync(made)
-            os.rename(made, cert.folder)
-            _sync(above)
+            files = {CHAIN: issue.chain.encode(), KEY: issue.key, META: _meta_of(cert)}
+            durable.write_folder(cert.folder, files)
             for number in _numbers(above)[:-KEPT]:
                 shutil.rmtree(os.path.join(above, number))
         return cert
@@ -169,9 +150,7 @@ class Vault:
     def note(self, cert: Cert) -> None:
         """Write down what was learnt of a certificate since: its window, its end."""
         with self._storing():
-            path = os.path.join(cert.folder, META)
-            _replace(path, _meta_of(cert))
-            self._give(path)
+            durable.write(os.path.join(cert.folder, META), _meta_of(cert))
 
     def read(self, cert: Cert) -> str:
         """Its chain."""
@@ -204,10 +183,10 @@ class Vault:
         folder = self._account_folder(authority, email)
         with self._storing():
             self._prepare()
-            _make(folder, _FOLDER_MODE)
-            _replace(os.path.join(folder, KEY), account.key)
+            durable.make_folder(folder)
+            durable.write(os.path.join(folder, KEY), account.key)
             known = {"version": FORMAT, "directory": authority.directory, "url": account.url}
-            _replace(os.path.join(folder, ACCOUNT), json.dumps(known).encode())
+            durable.write(os.path.join(folder, ACCOUNT), json.dumps(known).encode())
 
     # Orders
 
@@ -223,7 +202,7 @@ class Vault:
         """Write down the key before the CA gets a request with it."""
         with self._storing():
             self._prepare()
-            _replace(self._order_path(order), key)
+            durable.write(self._order_path(order), key)
 
     def drop_order_key(self, order: str) -> None:
         """The order is over."""
@@ -231,10 +210,6 @@ class Vault:
             os.unlink(self._order_path(order))
 
     # Private
-
-    @property
-    def _pass_mode(self) -> int:
-        return _FOLDER_MODE if self.owner is None else _PASS_MODE
 
     @contextlib.contextmanager
     def _storing(self) -> Iterator[None]:
@@ -247,10 +222,8 @@ class Vault:
             ) from None
 
     def _prepare(self) -> None:
-        for folder in (self.folder, self._certificates):
-            _make(folder, self._pass_mode)
-        for folder in (self._accounts, self._orders):
-            _make(folder, _FOLDER_MODE)
+        for folder in (self.folder, self._certificates, self._accounts, self._orders):
+            durable.make_folder(folder)
 
     def _folder_of(self, name: str) -> str:
         return os.path.join(self._certificates, _file_name(name))
@@ -264,16 +237,11 @@ class Vault:
     def _order_path(self, order: str) -> str:
         return os.path.join(self._orders, f"{_digest(order)}.pem")
 
-    def _give(self, *paths: str) -> None:
-        if self.owner is not None:
-            for path in paths:
-                os.chown(path, *self.owner, follow_symlinks=False)
-
     def _newest(self, name: str) -> Cert | None:
         above = self._folder_of(name)
         with contextlib.suppress(OSError):
             for entry in os.listdir(above):
-                if entry.startswith(_UNFINISHED):
+                if durable.is_unfinished(entry):
                     shutil.rmtree(os.path.join(above, entry), ignore_errors=True)
             for number in reversed(_numbers(above)):
                 with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
@@ -323,42 +291,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _make(folder: str, mode: int) -> None:
-    with contextlib.suppress(FileExistsError):
-        os.makedirs(folder, _FOLDER_MODE)
-    if os.stat(folder).st_mode & 0o777 != mode:
-        os.chmod(folder, mode)
-
-
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
-
-
-def _write(path: str, text: bytes) -> None:
-    opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
-    with open(opened, "wb") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace(path: str, text: bytes) -> None:
-    folder, name = os.path.split(path)
-    made = os.path.join(folder, f"{_UNFINISHED}{name}-{secrets.token_hex(4)}")
-    try:
-        _write(made, text)
-        os.rename(made, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(made)
-        raise
-    _sync(folder)
-
-
-def _sync(folder: str) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -13,6 +13,7 @@ LAST_LINES = {
     "supervisor/fork.py": "the child's last line: it becomes the exit code",
     "supervisor/master.py": "the loop's dispatch: a bug must not end the master",
     "control/health.py": "one peer's check: a bug there must not leave it unchecked",
+    "control/certificates.py": "a bug there must not end the renewals of all",
     "control/acme/keeper.py": "one certificate's bug must not end the others",
     "control/names.py": "the watch of a name must not end silently",
     "control/admin/api.py": "the API's last line: a bug costs one answer",

@@ -1,8 +1,6 @@
 """Certificates from a real Pebble: strict, half of its nonces refused, over real sockets."""
 
 import os
-import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +11,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from control.acme.keys import key_of
 from control.acme.spec import Authority, Binding, DnsHook, KeyType, Kind
-from control.acme.vault import Owner
 from control.refusal import Refused
 from tests.support.acme import Acme, assert_served, new_name
 from tests.support.keeping import Keeping
@@ -195,34 +192,6 @@ def test_a_key_is_of_the_type_that_is_wanted(
     assert said == (
         key.curve.name if isinstance(key, EllipticCurvePrivateKey) else str(key.key_size)
     )
-
-
-def test_the_user_who_serves_can_read_what_it_serves_and_nothing_else(
-    acme: Acme, keep: Callable[..., Keeping], tmp_path: Path
-) -> None:
-    if os.geteuid():
-        owner = Owner(os.geteuid(), os.getegid())
-    else:
-        owner = Owner(65534, 65534)
-        for folder in (tmp_path, *tmp_path.parents):
-            if not folder.stat().st_mode & stat.S_IXOTH:
-                folder.chmod(0o711)
-    keeping = keep(owner=owner)
-    spec = acme.spec()
-    [cert] = keeping.obtain(spec)
-    assert_served(keeping, cert, spec.id)
-    for path in (cert.folder, cert.chain_path, cert.key_path):
-        assert (os.stat(path).st_uid, os.stat(path).st_gid) == owner
-    accounts = Path(keeping.vault.folder) / "accounts"
-    assert stat.S_IMODE(accounts.stat().st_mode) == 0o700
-    readable = (
-        subprocess.run(
-            ["cat", cert.key_path], user=owner.uid, group=owner.gid, extra_groups=[], check=False
-        )
-        if not os.geteuid()
-        else None
-    )
-    assert readable is None or readable.returncode == 0
 
 
 # Renewal and revocation

@@ -10,7 +10,7 @@ from gevent.event import Event
 from control.acme.keeper import Keeper
 from control.acme.solver import Solver
 from control.acme.spec import CertSpec
-from control.acme.vault import Cert, Owner, Vault
+from control.acme.vault import Cert, Vault
 from control.events import Events, wall_time
 from control.state import State
 
@@ -51,12 +51,11 @@ class Keeping:
         solver: Solver,
         *,
         clock: ShiftedClock | None = None,
-        owner: Owner | None = None,
         state: State | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.clock = clock or ShiftedClock()
-        self.vault = Vault(str(folder / "vault"), owner)
+        self.vault = Vault(str(folder / "vault"))
         self.state = state or State(str(folder / "state.db"))
         self.events = Events(self.state)
         self.keeper = Keeper(self.vault, self.state, self.events, solver, self.clock)

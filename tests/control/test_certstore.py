@@ -1,0 +1,50 @@
+"""What workers may read of certificates: it stays while it is named, and for a day."""
+
+import os
+from pathlib import Path
+
+from control.certstore import KEPT_S, CertificateStore
+from control.durable import Owner
+
+
+def store(folder: Path) -> CertificateStore:
+    return CertificateStore(str(folder / "certs"), Owner())
+
+
+def age(folder: str, seconds: float) -> None:
+    then = os.stat(folder).st_mtime - seconds
+    os.utime(folder, (then, then))
+
+
+def test_the_same_is_there_once_and_another_is_beside_it(tmp_path: Path) -> None:
+    files = store(tmp_path)
+    first = files.put(b"chain", b"key")
+    assert files.put(b"chain", b"key") == first
+    assert Path(first.chain).read_bytes() + Path(first.key).read_bytes() == b"chainkey"
+    assert not os.path.exists(first.client_ca)
+    other = files.put(b"chain", b"key", b"client")
+    assert other.folder != first.folder
+    assert Path(other.client_ca).read_bytes() == b"client"
+
+
+def test_what_is_named_no_more_stays_for_a_day_however_old_it_is(tmp_path: Path) -> None:
+    files = store(tmp_path)
+    folder = files.put(b"chain", b"key").folder
+    age(folder, 60 * 86400)
+    files.clean({folder})
+    files.clean(set())  # named until now
+    assert os.path.exists(folder)
+    age(folder, KEPT_S + 60)
+    files.clean(set())
+    assert not os.path.exists(folder)
+
+
+def test_what_a_crash_has_left_goes_too(tmp_path: Path) -> None:
+    files = store(tmp_path)
+    files.clean(set())  # before there is anything
+    files.put(b"chain", b"key")
+    left = tmp_path / "certs" / ".new-half"
+    left.mkdir()
+    age(str(left), KEPT_S + 60)
+    files.clean(set())
+    assert not left.exists()
