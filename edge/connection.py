@@ -127,8 +127,13 @@ class Connection:
         if not self._watching:
             self._watcher.start(self._readable)
             self._watching = True
-        self._reader = getcurrent()
-        self._hub_switch()
+        self._reader = me = getcurrent()
+        try:
+            self._hub_switch()
+        except BaseException:  # thrown by anybody: this greenlet does not wait here any more
+            if self._reader is me:
+                self._reader = None
+            raise
 
     def watch(self) -> None:
         """Have `on_readable` called, in the loop, while nobody waits to read."""
@@ -218,11 +223,15 @@ class Connection:
         if self._write_watcher is None:
             self._write_watcher = self._loop.io(self.sock.fileno(), _WRITE)
         self.write_deadline = monotonic() + idle_s
-        self._writer = getcurrent()
+        self._writer = me = getcurrent()
         watcher = self._write_watcher
         watcher.start(self._writable)
         try:
             self._hub_switch()
+        except BaseException:  # as in `wait_readable`
+            if self._writer is me:
+                self._writer = None
+            raise
         finally:
             watcher.stop()
             self.write_deadline = NEVER

@@ -3,7 +3,7 @@
 import ssl
 from typing import Any
 
-from edge.connection import Connection, Expired, Gone, monotonic
+from edge.connection import Connection, monotonic
 from edge.dial import dial
 from edge.table.model import UpstreamTls
 from edge.tls.connection import HandshakeFailed, Socket, TlsConnection
@@ -32,12 +32,11 @@ def dial_tls(
     try:
         connection.begin(context_of(rules), server_side=False, server_name=server_name)
         connection.shake_hands(deadline)
-    except (HandshakeFailed, Expired, Gone):
+    except BaseException as error:  # also the end of a greenlet that nobody waits for any more
         connection.close()
+        if isinstance(error, (OSError, ValueError)):  # files that cannot be read, a bad name
+            raise HandshakeFailed(str(error)) from None
         raise
-    except (OSError, ValueError) as error:  # files that cannot be read, a name that is none
-        connection.close()
-        raise HandshakeFailed(str(error)) from None
     return connection
 
 

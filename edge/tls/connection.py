@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from edge.connection import NEVER, Connection, Expired, Gone, monotonic
 from edge.table.model import Certificate
-from edge.tls.openssl import ask_for_certificate
+from edge.tls.openssl import ask_for_certificate, say_goodbye
 
 RECORD_BYTES: Final = 16384
 """What one record holds at most (RFC 8446 section 5.1)."""
@@ -22,6 +22,7 @@ FIRST_BYTES: Final = 2048
 """A read asks for no more until one was that large: most requests are smaller."""
 
 FILE_BYTES: Final = 1 << 18
+READS: Final = 4
 
 _WANT_READ = ssl.SSLWantReadError
 _WANT_WRITE = ssl.SSLWantWriteError
@@ -248,6 +249,11 @@ class TlsConnection(Connection):
         try:
             self.sock.send(data)
             self.sock.shutdown(_socket.SHUT_WR)
+            for _ in range(READS):  # what is not read makes a reset of the end, which may overtake
+                if not self.sock.recv(FILE_BYTES):
+                    break
+        except BlockingIOError:
+            return
         except OSError as error:
             raise Gone(error.strerror) from None
 
@@ -272,7 +278,7 @@ class TlsConnection(Connection):
             return
         self._is_up = False
         try:
-            self._tls.shutdown()
+            say_goodbye(self._tls)
         except OSError:
             return  # whoever is gone needs no farewell; one that is slow gets none
 

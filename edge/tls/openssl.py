@@ -1,9 +1,9 @@
-"""What OpenSSL can and the `ssl` module has no call for: three calls of libssl, found beside it.
+"""What OpenSSL can and the `ssl` module has no call for: a few calls of libssl, found beside it.
 
 Tickets (RFC 5077, RFC 8446 section 4.6.1): OpenSSL looks for their keys in the context that a
 connection began with, whatever context serves the name, so that one gets the keys that all workers
 have. Certificates of clients: a context that is changed during the handshake does not bring its
-`verify_mode` along.
+`verify_mode` along. Ends: `_SSLSocket.shutdown` waits for the other side's.
 
 Where libssl is not to be found, tickets open only on the worker that made them, and no name can ask
 clients for certificates.
@@ -12,6 +12,7 @@ clients for certificates.
 import _ssl
 import ctypes
 import logging
+import ssl
 from typing import Any, Final
 
 log = logging.getLogger("edge.tls")
@@ -44,11 +45,23 @@ def keep_no_sessions(context: object) -> None:
 
 def ask_for_certificate(tls: Any, *, required: bool) -> None:  # noqa: ANN401  an `_ssl._SSLSocket`
     """Ask the client of a handshake under way for a certificate. Raises `Unavailable`."""
-    if _set_verify is None:
+    if _set_verify is None or _set_options is None:
         raise Unavailable("libssl is not to be found")
     mode = _VERIFY_PEER | (_FAIL_IF_NO_PEER_CERT if required else 0)
-    # PySSLSocket begins with PyObject_HEAD, then a weak reference, then SSL *.
-    _set_verify(_pointer(tls, object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)), mode, None)
+    _set_verify(_ssl_of(tls), mode, None)
+    # Keys of tickets are the same for all names: one that was got with a certificate of one name's
+    # CA would go on at another name, where nobody has looked at the certificate.
+    _set_options(_ssl_of(tls), int(ssl.OP_NO_TICKET))
+
+
+def say_goodbye(tls: Any) -> None:  # noqa: ANN401  an `_ssl._SSLSocket`
+    """Send a close_notify, once, and read nothing: the other side may still be sending (RFC 8446
+    section 6.1). Raises `OSError`."""
+    if _shutdown is None or _clear_errors is None:
+        tls.shutdown()  # which reads, too
+        return
+    _shutdown(_ssl_of(tls))
+    _clear_errors()  # what was left there would be taken for the next call's
 
 
 # Private
@@ -58,6 +71,8 @@ def _library() -> Any:  # noqa: ANN401  libssl as ctypes has it, or None
     try:
         library = ctypes.CDLL(getattr(_ssl, "__file__", None))
         control, verify = library.SSL_CTX_ctrl, library.SSL_set_verify
+        options, shutdown = library.SSL_set_options, library.SSL_shutdown
+        library.ERR_clear_error.argtypes = ()
     except (OSError, AttributeError) as error:
         log.warning("libssl is not to be found, workers share no session tickets: %s", error)
         return None
@@ -65,12 +80,18 @@ def _library() -> Any:  # noqa: ANN401  libssl as ctypes has it, or None
     control.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_long, ctypes.c_char_p)
     verify.restype = None
     verify.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+    options.restype = ctypes.c_uint64
+    options.argtypes = (ctypes.c_void_p, ctypes.c_uint64)
+    shutdown.argtypes = (ctypes.c_void_p,)
     return library
 
 
 _lib: Final = _library()
 _ctrl: Final = None if _lib is None else _lib.SSL_CTX_ctrl
 _set_verify: Final = None if _lib is None else _lib.SSL_set_verify
+_set_options: Final = None if _lib is None else _lib.SSL_set_options
+_shutdown: Final = None if _lib is None else _lib.SSL_shutdown
+_clear_errors: Final = None if _lib is None else _lib.ERR_clear_error
 
 
 def _control(context: object, command: int, number: int, data: bytes | None) -> bool:
@@ -78,6 +99,11 @@ def _control(context: object, command: int, number: int, data: bytes | None) -> 
         return False
     # PySSLContext begins with PyObject_HEAD, then SSL_CTX *.
     return bool(_ctrl(_pointer(context, object.__basicsize__), command, number, data))
+
+
+def _ssl_of(tls: object) -> int | None:
+    # PySSLSocket begins with PyObject_HEAD, then a weak reference, then SSL *.
+    return _pointer(tls, object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p))
 
 
 def _pointer(thing: object, offset: int) -> int | None:
