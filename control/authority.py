@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -94,6 +95,14 @@ class Authority:
             not_before=leaf.not_valid_before_utc,
             not_after=leaf.not_valid_after_utc,
         )
+
+    def has_signed(self, leaf: x509.Certificate) -> bool:
+        """Whether its chain is the one that leaves have now. Raises `Refused`."""
+        try:
+            leaf.verify_directly_issued_by(self._intermediate()[0])
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return True
 
     # Private
 

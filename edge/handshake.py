@@ -140,7 +140,7 @@ def _facts_of(connection: TlsConnection) -> TlsFacts:
         connection.cipher,
         resumed=connection.was_resumed,
         certificate=connection.peer_certificate() if asks else b"",
-        owner=given.owner if given is not None else "",
+        served=given,
     )
 
 

@@ -128,9 +128,10 @@ class Keeper:
             self._watched[spec.id] = Watched(spec, cert, ask_at=ask_at)
         self._wake.set()
 
-    def served(self) -> dict[str, Cert]:
-        """What there is to serve, by the ids of what is wanted."""
-        return {name: each.cert for name, each in self._watched.items() if each.cert is not None}
+    def latest(self, name: str) -> Cert | None:
+        """What there is to serve for a wanted one, by its id."""
+        watched = self._watched.get(name)
+        return watched.cert if watched is not None else None
 
     def listed(self) -> list[dict[str, Any]]:
         """Every certificate for an operator: what it is, and what happens next."""
@@ -143,7 +144,7 @@ class Keeper:
     def renew(self, name: str) -> None:
         """Obtain a new one now, also one that was given up. Raises `Refused`."""
         watched = self._known(name)
-        if watched.task is None:
+        if watched.doing in (Duty.NOTHING, Duty.ASK):
             former = watched.record
             watched.record = Record(wanted=former.wanted, orders=former.orders, asked=True)
             self._try_keep(name, watched.record)
@@ -232,7 +233,9 @@ class Keeper:
                 continue
             if not self._pool.free_count():
                 break  # whoever ends wakes us
-            self._begin(self._attempt, watched, agenda.duty)
+            agenda = watched.agenda()  # others had their turn since
+            if agenda.at <= now:
+                self._begin(self._attempt, watched, agenda.duty)
         return LOOK_S
 
     def _begin(
@@ -334,14 +337,11 @@ class Keeper:
             self._store.keep(TALLY, {str(kind): pair for kind, pair in self.desk.tally.items()})
         except Refused as refusal:
             log.debug("the tally is not kept: %s", refusal)
-        kind, verb = (
-            ("certificate-renewed", "renewed")
-            if former is not None
-            else ("certificate-obtained", "obtained")
-        )
-        self._say(kind, watched, f"the certificate of {cert.id} is {verb} from {cert.issuer}")
+        verb = "obtained" if former is None else "renewed"
+        text = f"the certificate of {cert.id} is {verb} from {cert.issuer}"
+        self._say(f"certificate-{verb}", watched, text)
         try:
-            self.installed(cert)  # who could not take it mends it from `served`
+            self.installed(cert)  # who could not take it looks at `latest` again
         except Refused as refusal:
             log.error("a new certificate of %s is not served yet: %s", cert.id, refusal.message)
         watched.ask_at = 0.0  # the CA may have wishes

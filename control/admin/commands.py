@@ -141,7 +141,7 @@ class Commands:
 
     def authority(self, query: Query) -> Document:
         """The internal CA's root, made now if there is none."""
-        pem = self._sources.reloader.certificates.authority.root_pem()
+        pem = self._sources.reloader.certificates.provider.authority.root_pem()
         return {"root_pem": pem.decode()}
 
     # Orders

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from control.config import kinds, schema
-from control.config.hosts import Declared, check_hosts
+from control.config.hosts import Declared, check_hosts, host_of
 from control.config.kinds import nearest
 from control.config.machine import Machine
 from control.config.positions import Keys, Node, inside, line_of
@@ -66,7 +66,7 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
     }
     routes = _routes(walk, raw, places, machine)
     hosts = [
-        Declared(_host_of(owned.pattern), owned.line, route.values.get("tls"), route.place)
+        Declared(host_of(owned.pattern), owned.line, route.values.get("tls"), route.place)
         for route in routes
         for owned in route.patterns
     ]
@@ -263,10 +263,6 @@ def _check_limits(checked: Checked, place: Node, report: Report) -> None:
         show = kinds.SIZE.show
         message = f"{show(line)} is more than a whole head may have: limits.head is {show(head)}"
         report.add(line_of(inside(place, "request_line")), "limits.request_line", message)
-
-
-def _host_of(pattern: str) -> str:
-    return pattern.partition("/")[0]
 
 
 def _unknown(key: str, known: list[str]) -> str:

@@ -84,6 +84,11 @@ def hosts_of(declared: Iterable[Declared], path: str) -> tuple[HostTls, ...]:
     return tuple(_host(one, folder, file) for one in found.values() if one.host != "*")
 
 
+def host_of(pattern: str) -> str:
+    """The host of a route's pattern: "*.example.com" of "*.example.com/api/*"."""
+    return pattern.partition("/")[0]
+
+
 def acme_of(values: dict[str, Any], path: str) -> Acme:
     """What [tls] says of CAs. `path` is the file's own, absolute."""
     folder = os.path.dirname(path)

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from control.config import schema
 from control.config.check import Checked
+from control.config.hosts import HostTls, host_of, hosts_of
 from control.config.machine import Machine
 from control.config.parts import join, pages, route_parts
 from control.config.setting import Group
 from control.config.tls_schema import TLS
 from edge.setup import WorkerOptions
-from edge.table.model import Limits, Route, Settings, Timeouts, TlsSettings
+from edge.table.model import ClientAuth, Limits, Route, Settings, Timeouts, TlsSettings
 from supervisor.spec import MAX_WORKERS, Spec
 
 TABLE_NAME: Final = "table.db"
@@ -60,13 +61,28 @@ def resolve_settings(checked: Checked, path: str) -> Settings:
     )
 
 
+def resolve_hosts(checked: Checked, path: str) -> tuple[HostTls, ...]:
+    """Every host that is served with TLS."""
+    return hosts_of(checked.hosts, path) if checked.server["https"] else ()
+
+
 def resolve_routes(checked: Checked, path: str) -> Iterator[Route]:
     """One route per pattern, in the order of the file."""
     folder, file = os.path.split(path)
+    asked = {
+        host.host: ClientAuth(ca=host.client_ca, required=host.client_required)
+        for host in resolve_hosts(checked, path)
+        if host.client_ca
+    }
     for route in checked.routes:
         parts = route_parts(route, folder)
         for owned in route.patterns:
-            yield Route(pattern=owned.pattern, owner=f"{file}:{owned.line}", **parts)
+            yield Route(
+                pattern=owned.pattern,
+                owner=f"{file}:{owned.line}",
+                client_auth=asked.get(host_of(owned.pattern)),  # on all of the host's routes
+                **parts,
+            )
 
 
 # Private

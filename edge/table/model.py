@@ -67,6 +67,7 @@ class Certificate:
     fingerprint: str  # SHA-256 of chain and key
     owner: str = ""  # whose it is: names of one owner may share a connection
     client_ca: str = ""  # PEM file: clients are asked for a certificate of one of these
+    client_ca_from: str = ""  # the file that it was taken from, as routes name it
     client_required: bool = False
 
 
@@ -321,6 +322,14 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAuth:
+    """Certificates that a host asks its clients for."""
+
+    ca: str  # the file of who signs them, as it is configured: `Certificate.client_ca_from`
+    required: bool = True  # nobody is let in without
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
 
@@ -357,7 +366,7 @@ class Route:
     intercept: bool = False  # error pages take the place of a peer's own error answers, too
     security_headers: bool = False
     upstream_tls: UpstreamTls | None = None
-    client_certificates: bool = False  # its host asks for them: the peer is told whose
+    client_auth: ClientAuth | None = None  # what its host asks of clients
 
 
 def encode(value: Route | Settings | Certificate) -> str:
@@ -427,6 +436,7 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "sticky": Sticky,
     "breaker": Breaker,
     "upstream_tls": UpstreamTls,
+    "client_auth": ClientAuth,
 }
 
 

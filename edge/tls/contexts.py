@@ -125,6 +125,18 @@ def new_context(protocol: str = "http/1.1") -> Any:  # noqa: ANN401  a `Context`
     return context
 
 
+def load(certificate: Certificate, protocol: str = "http/1.1") -> Any:  # noqa: ANN401  a `Context`
+    """The context for a certificate. Raises `OSError` or `ValueError` for what OpenSSL refuses."""
+    context = new_context(protocol)
+    if certificate.chain:
+        context.load_cert_chain(certificate.chain, certificate.key)
+    if certificate.client_ca:
+        context.load_verify_locations(certificate.client_ca)
+        is_required = certificate.client_required
+        context.verify_mode = int(ssl.CERT_REQUIRED if is_required else ssl.CERT_OPTIONAL)
+    return context
+
+
 def canonical(name: str) -> str:
     """A server's name as tables hold it: lower case, without a last dot."""
     return name.lower().rstrip(".")
@@ -136,15 +148,8 @@ _ASKS_ACME: Final = b"\x0a" + ACME_TLS.encode()
 
 
 def _loaded(certificate: Certificate, protocol: str = "http/1.1") -> Any:  # noqa: ANN401  or None
-    context = new_context(protocol)
     try:
-        context.load_cert_chain(certificate.chain, certificate.key)
-        if certificate.client_ca:
-            context.load_verify_locations(certificate.client_ca)
-            context.verify_mode = int(
-                ssl.CERT_REQUIRED if certificate.client_required else ssl.CERT_OPTIONAL
-            )
+        return load(certificate, protocol)
     except (OSError, ValueError) as error:
         log.error("the certificate %s cannot be used: %s", certificate.chain, error)
         return None
-    return context

@@ -1,12 +1,14 @@
 """The internal CA, seen from clients."""
 
 import json
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import TestAuthority
 from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
 from tests.support.ports import free_address, split_address
@@ -54,6 +56,48 @@ def test_curl_believes_it(inside: tuple[Edged, str]) -> None:
         capture_output=True, text=True, check=False, timeout=20,
     )  # fmt: skip
     assert done.stdout == "inside", done.stderr
+
+
+def test_settings_of_a_name_change_at_once_and_its_certificate_stays(
+    inside: tuple[Edged, str],
+) -> None:
+    edged, https = inside
+    root = root_of(edged)
+    clients = TestAuthority(edged.folder, "clients")
+    ada = clients.issue("ada", into="ada")
+
+    def leaf(pair: tuple[Path, Path] | None = None) -> bytes | None:
+        context = context_for(root)
+        if pair:
+            context.load_cert_chain(*pair)
+        with TlsClient(https, "localhost", context) as client:
+            assert client.get(host="localhost") == b"inside"
+            return client.tls.getpeercert(binary_form=True)
+
+    before = leaf()
+    extra = 'respond = "inside"\n[route.tls]\nclient_ca = "clients.pem"'
+    edged.write(route("localhost", extra=extra))
+    edged.reload()
+    with pytest.raises((ssl.SSLError, OSError)):
+        leaf()
+    assert leaf(ada) == before
+
+
+def test_a_name_that_had_own_files_is_internal_from_the_reload_on(
+    inside: tuple[Edged, str],
+) -> None:
+    edged, https = inside
+    ca = TestAuthority(edged.folder, "ca")
+    ca.issue("localhost")
+    own = '[route.tls]\ncert = "localhost.crt"\nkey = "localhost.key"'
+    edged.write(route("localhost", extra=f'respond = "own"\n{own}'))
+    edged.reload()
+    with TlsClient(https, "localhost", context_for(ca.root)) as client:
+        assert client.get(host="localhost") == b"own"
+    edged.write(route("localhost", extra='respond = "inside"'))
+    edged.reload()
+    with TlsClient(https, "localhost", context_for(root_of(edged))) as client:
+        assert client.get(host="localhost") == b"inside"
 
 
 def test_it_stays_the_same_over_a_restart(inside: tuple[Edged, str]) -> None:
