@@ -30,6 +30,8 @@ class Machine:
         self.home.mkdir()
         self.database = self.home / ".pki/nssdb"
         self._called = self.folder / "called"
+        self._called.touch()
+        self._called.chmod(0o666)  # whoever its programs are run by
         self.install(program)
 
     def __enter__(self) -> Self:
@@ -51,7 +53,7 @@ class Machine:
     @property
     def called(self) -> list[str]:
         """The calls of its programs."""
-        return self._called.read_text().splitlines() if self._called.exists() else []
+        return self._called.read_text().splitlines()
 
     def install(self, program: str, script: str = "") -> None:
         """Have a program of the system."""

@@ -1,14 +1,18 @@
 """Where roots are kept: in the system's store, as each kind of system has it, and by browsers."""
 
 import os
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from control.cli.anchors import SYSTEMS, System
+from control.cli.anchors import ARCH, DEBIAN, FEDORA, SUSE, System
 from control.cli.steps import who_asks
 from tests.support.certificates import TestAuthority
+from tests.support.edged import ROOT
 from tests.support.machine import CALL, NOBODY, Machine, certutil, owners, trusted
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -19,15 +23,27 @@ UPDATE = "/usr/sbin/update-ca-certificates"
 # The system's store
 
 
-@pytest.mark.parametrize("system", SYSTEMS, ids=["Fedora", "SUSE", "Arch", "Debian"])
-def test_each_kind_of_system_takes_it_up(system: System, ca: TestAuthority, name: str) -> None:
-    with Machine(system.folder, system.refresh[0]) as machine:
+# Debian's own program leaves links to what is gone, unless it begins afresh.
+SYSTEMS = [
+    (FEDORA, "pki/ca-trust/source/anchors/NAME.pem", "update-ca-trust extract", ""),
+    (SUSE, "pki/trust/anchors/NAME.pem", "update-ca-certificates", ""),
+    (ARCH, "trust-source/anchors/NAME.crt", "trust extract-compat", ""),
+    (DEBIAN, "ca-certificates/NAME.crt", "update-ca-certificates", "--fresh"),
+]
+
+
+@pytest.mark.parametrize(("system", "place", "refresh", "forget"), SYSTEMS)
+def test_each_kind_of_system_takes_it_up(
+    system: System, place: str, refresh: str, forget: str, ca: TestAuthority, name: str
+) -> None:
+    with Machine(system.folder, refresh.split()[0]) as machine:
         assert machine.ctl("trust", "--root", str(ca.root))
-        assert (machine.anchors / f"{name}{system.ending}").exists()
+        (file,) = machine.anchors.iterdir()
+        assert str(file).endswith(place.replace("NAME", name))
         assert machine.ctl("untrust", "--root", str(ca.root))
-        assert [*machine.anchors.iterdir()] == []
-        calls = [[*system.refresh], [*(system.forget or system.refresh)]]
-        assert [call.split() for call in machine.called] == calls
+        assert not file.exists()
+        calls = [call.split() for call in machine.called]
+        assert calls == [refresh.split(), [*refresh.split(), *forget.split()]]
 
 
 @pytest.mark.skipif(not os.path.exists(UPDATE), reason="not a Debian")
@@ -183,6 +199,27 @@ def test_a_database_with_a_password_is_told_and_not_waited_for(
     assert trusted(folder) == {}
 
 
+def test_certutil_cannot_ask_on_the_terminal_of_who_calls(
+    machine: Machine, ca: TestAuthority
+) -> None:
+    folder = machine.make_database(".mozilla/firefox/a1.default", password="open sesame")
+    command = shlex.join([sys.executable, "-c", CALL, "trust", "--root", str(ca.root)])
+    done = subprocess.run(
+        ["script", "-qec", command, "/dev/null"],  # gives it a terminal
+        cwd=ROOT, env=machine.environ, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert f"failed to install it in {folder}" in done.stdout
+    assert "Password" not in done.stdout
+
+
+def test_a_homes_name_is_only_a_name(machine: Machine, ca: TestAuthority, name: str) -> None:
+    machine.home = machine.home.rename(machine.folder / "h[o]me *")
+    folder = machine.make_database(".mozilla/firefox/a1.default")
+    assert machine.ctl("trust", "--root", str(ca.root))
+    assert trusted(folder) == {name: "C,,"}
+
+
 @pytest.mark.parametrize("verb", ["trust", "untrust"])
 def test_a_damaged_database_is_told_and_the_others_are_served(
     machine: Machine, ca: TestAuthority, name: str, verb: str
@@ -227,6 +264,19 @@ def test_in_somebodys_home_root_does_nothing_as_root(machine: Machine, ca: TestA
     assert machine.ctl("trust", "--root", str(ca.root))
     assert trusted(machine.database)
     assert owners([machine.home]) == {NOBODY}
+
+
+@needs_root
+def test_of_root_nothing_is_left_to_a_program_in_somebodys_home(
+    machine: Machine, ca: TestAuthority
+) -> None:
+    os.chown(machine.home, NOBODY, NOBODY)
+    machine.install("certutil", 'echo $(id -u) $(id -g) $(id -G) $HOME > "$HOME/who"')
+    path = f"{machine.system}/usr/sbin:{os.environ['PATH']}"
+    call = f"import os; os.setgroups([0, 4]); {CALL}"
+    assert machine.ctl("trust", "--root", str(ca.root), call=call, PATH=path)
+    who = (machine.home / "who").read_text().split()
+    assert who == [str(NOBODY)] * 3 + [str(machine.home)]
 
 
 @needs_root
