@@ -13,7 +13,9 @@ from control.cli.steps import who_asks
 
 LARGEST_BYTES: Final = 1 << 20
 
-_ROOT = click.option("--root", "file", metavar="FILE", help="The PEM file of another root.")
+_ROOT = click.option(
+    "--root", "file", metavar="FILE", help="A root's PEM file: of an edged elsewhere."
+)
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Say what would be done.")
 
 
@@ -28,8 +30,7 @@ def trust(context: Context, file: str | None, *, dry_run: bool) -> None:
     browsers are those of who calls it, behind sudo too.
 
     \b
-    Examples: edgectl trust --dry-run
-              edgectl trust --root root.pem     (on another machine)
+    Example: edgectl trust --dry-run
     """
     _change(context, _root_of(context, file), remove=False, dry_run=dry_run)
 
@@ -44,7 +45,7 @@ def untrust(context: Context, file: str | None, name: str | None, *, dry_run: bo
 
     \b
     Examples: edgectl untrust --dry-run
-              edgectl untrust --name edged-0123456789ab
+              edgectl untrust --dry-run --name edged-0123456789ab
     """
     if name is not None and (file is not None or not NAME.fullmatch(name)):
         raise click.UsageError("--name is one as edged-0123456789ab, and there is no --root then")
