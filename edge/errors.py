@@ -52,6 +52,10 @@ class Reason(StrEnum):
     PAUSED = "paused"
     AUTH_FAILED = "auth-failed"
     NO_PEER = "no-peer"
+    APP_STARTING = "app-starting"
+    APP_START_TIMEOUT = "app-start-timeout"
+    APP_FAILED = "app-failed"
+    APP_STOPPED = "app-stopped"
     CIRCUIT_OPEN = "circuit-open"
     QUEUE_FULL = "queue-full"
     QUEUE_TIMEOUT = "queue-timeout"
@@ -97,6 +101,10 @@ SIDES: dict[Reason, Side] = {
     Reason.PAUSED: Side.OURS,
     Reason.AUTH_FAILED: Side.OURS,
     Reason.NO_PEER: Side.OURS,
+    Reason.APP_STARTING: Side.OURS,
+    Reason.APP_START_TIMEOUT: Side.UPSTREAM,
+    Reason.APP_FAILED: Side.UPSTREAM,
+    Reason.APP_STOPPED: Side.OURS,
     Reason.CIRCUIT_OPEN: Side.OURS,
     Reason.QUEUE_FULL: Side.OURS,
     Reason.QUEUE_TIMEOUT: Side.OURS,

@@ -6,7 +6,6 @@ question waits for the next control, or is asked again.
 """
 
 import json
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import gevent
@@ -51,16 +50,25 @@ class Wishes:
 
     def wait(self, kind: str, name: str, within_s: float) -> Answer:
         """Have it, or know why not. Waits; never raises."""
+        answer: Answer | None = self._asked(kind, name, within_s).wait(within_s)
+        if answer is None:
+            return Answer("timeout", f"control has not answered within {within_s:g} s")
+        return answer
+
+    def begin(self, kind: str, name: str, within_s: float) -> None:
+        """Wish for it, and wait for nothing."""
+        self._asked(kind, name, within_s)
+
+    # Private
+
+    def _asked(self, kind: str, name: str, within_s: float) -> AsyncResult:
         key = (kind, name)
         result = self._under_way.get(key)
         if result is None:
             result = self._under_way[key] = AsyncResult()
             # A greenlet of its own: whoever wished first may be gone before the answer comes.
             gevent.spawn(self._ask, key, monotonic() + within_s)
-        answer: Answer | None = result.wait(within_s)
-        return answer or Answer("timeout", f"control has not answered within {within_s:g} s")
-
-    # Private
+        return result
 
     def _ask(self, key: tuple[str, str], deadline: float) -> None:
         answer = Answer("internal")
@@ -86,10 +94,6 @@ class Wishes:
             if response.status == 200:
                 return Answer()
             return _refusal(response.body or b"")
-
-
-Waiter = Callable[[str, str, float], Answer]
-"""How a hook sees `Wishes.wait`."""
 
 
 # Private

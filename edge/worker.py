@@ -98,6 +98,7 @@ class Worker:
             self.platform.follow,
         )
         self.engine.wishes = Wishes(self.engine.fetcher, setup.options.control_path)
+        self.platform.wake.bind(self.engine.wishes, self.engine.plan_of)
         self.engine.via = f"\r\nVia: 1.1 {setup.options.server_name}".encode("latin-1")
         self.contexts = self._contexts()
         self.listeners = [

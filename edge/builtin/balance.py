@@ -24,7 +24,7 @@ class Balance(Hook):
 
     def applies_to(self, route: Route | None) -> bool:
         """Routes with peers."""
-        return route is not None and bool(route.upstreams)
+        return route is not None and bool(route.upstreams or route.app)
 
     def upstream_peer(self, exchange: Exchange) -> Peer | None:
         """The peer of the next attempt; waits while all have as many exchanges as they may."""

@@ -15,6 +15,7 @@ from edge.builtin.route import FieldRules, OwnAnswer, Router
 from edge.builtin.split import Split, Stick
 from edge.builtin.static import Static
 from edge.builtin.token import CheckToken
+from edge.builtin.wake import Wake
 from edge.hooks import Hook
 from edge.table.model import Mode, Settings
 from edge.table.reader import Table
@@ -27,6 +28,7 @@ class Platform:
         self.router = Router(table)
         self._gate = Gate()
         self._pages = ErrorPages()
+        self.wake = Wake(self.router)
         self._stick = Stick()
         self._modes: tuple[Mode, ...] = ()
         self._plain = True  # nothing speaks TLS
@@ -50,6 +52,7 @@ class Platform:
             Static(),
             Break(),
             FieldRules(),
+            self.wake,
             Split(),
             self._stick,
             Balance(),

@@ -1,10 +1,12 @@
 """Static files: what a route with a `root` answers."""
 
+import contextlib
 import functools
 import mimetypes
 import os
 import re
 import secrets
+from dataclasses import replace
 from typing import Final
 
 from edge.connection import monotonic
@@ -40,10 +42,10 @@ class Static(Hook):
         route, request = exchange.route, exchange.request
         if route is None or route.files is None:
             return None
-        if request.method not in METHODS:
-            fields = (("Allow", ", ".join(METHODS)),)
-            raise EdgeError(Reason.METHOD_REFUSED, "a file", fields=fields)
         files = route.files
+        if request.method not in METHODS:
+            _refuse_method(files)
+            return None
         path = _path_of(route, request.path)
         headers = request.headers
         accepts = headers.get("accept-encoding") if files.precompressed else ""
@@ -55,16 +57,28 @@ class Static(Hook):
         try:
             return self._answer(exchange, files, path, key)
         except IsFolder:
-            return _to_folder(request.target)
+            return None if files.beside else _to_folder(request.target)
         except NotServed as reason:
-            if not files.fallback or "html" not in headers.get("accept", "html"):
-                raise EdgeError(Reason.NO_FILE, str(reason)) from None
-        try:
-            return self._answer(exchange, files, "/" + files.fallback, key)
-        except (IsFolder, NotServed) as reason:
-            raise EdgeError(Reason.NO_FILE, f"fallback: {reason}") from None
+            return self._instead(exchange, files, key, reason)
 
     # Private
+
+    def _instead(
+        self, exchange: Exchange, files: Files, key: Key, reason: NotServed
+    ) -> Response | None:
+        """What is sent when there is no such file."""
+        if _is_immutable(files.immutable, key[1]):
+            for root in files.former:  # of a release whose pages may be open yet
+                with contextlib.suppress(IsFolder, NotServed):
+                    return self._answer(exchange, replace(files, root=root), key[1], key)
+        if files.beside:
+            return None
+        if not files.fallback or "html" not in exchange.request.headers.get("accept", "html"):
+            raise EdgeError(Reason.NO_FILE, str(reason)) from None
+        try:
+            return self._answer(exchange, files, "/" + files.fallback, key)
+        except (IsFolder, NotServed) as why:
+            raise EdgeError(Reason.NO_FILE, f"fallback: {why}") from None
 
     def _answer(self, exchange: Exchange, files: Files, path: str, key: Key) -> Response:
         names = names_of(path)
@@ -87,6 +101,13 @@ class Static(Hook):
 
 _SPECIAL: Final = (b"\r\nif-", b"\r\nrange:")
 """A request without these gets the whole file."""
+
+
+def _refuse_method(files: Files) -> None:
+    """Raises `EdgeError` (405 `method-refused`), unless the peers may know what to do."""
+    if not files.beside:
+        fields = (("Allow", ", ".join(METHODS)),)
+        raise EdgeError(Reason.METHOD_REFUSED, "a file", fields=fields)
 
 
 def _path_of(route: Route, path: str) -> str:

@@ -73,6 +73,12 @@ class Router(Generic[T]):
                 del hosts[host]
                 self._known.clear()
 
+    def named(self, pattern: str) -> T | None:
+        """The value of that very pattern, or None."""
+        hosts, host, path = self._place(pattern)
+        paths = hosts.get(host)
+        return None if paths is None else paths.named(path)
+
     def find(self, host: str, path: str) -> T | None:
         """The value of the best pattern, or None."""
         fitting = self._known.get(host)
@@ -137,6 +143,10 @@ class _Paths(Generic[T]):
         if kind is self.prefixes:
             self.depth = max(self.depth, key.count("/"))
         return int(new)
+
+    def named(self, path: str) -> T | None:
+        kind, key = (self.prefixes, path[:-2]) if path.endswith("/*") else (self.exact, path)
+        return kind.get(key)
 
     def remove(self, path: str) -> int:
         kind, key = (self.prefixes, path[:-2]) if path.endswith("/*") else (self.exact, path)

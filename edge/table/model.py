@@ -311,6 +311,8 @@ class Files:
     immutable: str = r"[.-][0-9a-f]{8,}\.[0-9a-z]+$"
     cache_control: str = ""  # of all others; "" is no such field
     precompressed: bool = True  # .br, .zst and .gz beside a file are sent to who takes them
+    former: tuple[str, ...] = ()  # roots of before, for immutable files that are gone by now
+    beside: bool = False  # what is no file goes to the peers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +322,16 @@ class Resolved:
     name: str  # "app.internal:9000", "srv:_http._tcp.api.internal"
     addresses: tuple[str, ...] = ()  # none: it was never resolved
     weights: tuple[int, ...] = ()  # what SRV records say, one for each address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppRoute:
+    """An app that control runs. Its instances are the upstreams of its routes."""
+
+    id: str  # "blog/production"
+    start_s: float = 30.0  # how long it may take to be awake
+    queue: int = 1000  # requests per worker that may wait for that
+    page: bool = False  # browsers get a page meanwhile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -368,6 +380,7 @@ class Route:
     security_headers: bool = False
     upstream_tls: UpstreamTls | None = None
     client_auth: ClientAuth | None = None  # what its host asks of clients
+    app: AppRoute | None = None  # whose it is: without upstreams it sleeps
 
 
 def encode(value: Route | Settings | Certificate) -> str:
@@ -438,6 +451,7 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "breaker": Breaker,
     "upstream_tls": UpstreamTls,
     "client_auth": ClientAuth,
+    "app": AppRoute,
 }
 
 

@@ -83,6 +83,11 @@ class Table:
         row = self._router.find(host, path)
         return None if row is None else row.route or row.get()
 
+    def named(self, pattern: str) -> Route | None:
+        """The route of that pattern, or None."""
+        row = self._router.named(pattern)
+        return None if row is None else row.get()
+
     def certificate(self, name: str) -> Certificate | None:
         """The certificate for a canonical name: its own, or that of a wildcard one label above."""
         found = self._certificates.get(name)

@@ -1,0 +1,93 @@
+"""Apps that sleep: a request for one waits until it is awake."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from edge.builtin.route import Router
+from edge.errors import EdgeError, Reason
+from edge.exchange import Exchange
+from edge.hooks import Hook
+from edge.message import Peer
+from edge.plan import Plan
+from edge.table.model import AppRoute, Route
+from edge.wishes import Wishes
+
+APP: Final = "app"
+LONGER_S: Final = 5.0
+"""Control gives up at the app's own limit; a worker waits a little longer for what it says."""
+
+PAGE_S: Final = 1
+REASONS: Final = {
+    "app-failed": Reason.APP_FAILED,
+    "app-stopped": Reason.APP_STOPPED,
+    "timeout": Reason.APP_START_TIMEOUT,
+}
+
+
+class Wake(Hook):
+    """Has control wake the app, and goes on with the peers that it then has."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._waiting: Counter[str] = Counter()
+        self._wishes: Wishes | None = None
+        self._plan_of: Callable[[Route], Plan] | None = None
+
+    def bind(self, wishes: Wishes, plan_of: Callable[[Route], Plan]) -> None:
+        """How this worker wishes for something, and how it plans for a route."""
+        self._wishes, self._plan_of = wishes, plan_of
+
+    def applies_to(self, route: Route | None) -> bool:
+        """Routes of apps."""
+        return route is not None and route.app is not None
+
+    def upstream_peer(self, exchange: Exchange) -> Peer | None:
+        """Never a peer: it sees that there are some to choose from. Raises `EdgeError`: 503
+        `queue-full`, `app-starting`, `app-stopped`; 502 `app-failed`; 504 `app-start-timeout`."""
+        route = exchange.route
+        if route is None or self._wishes is None or self._plan_of is None:
+            return None
+        if route.upstreams and not exchange.tried:
+            return None
+        # An instance that ended while the request was on its way is not in the table any more.
+        found = self._router.table.named(route.pattern)
+        if found is None or found.app is None:
+            return None
+        if not found.upstreams:
+            self._have_awake(exchange, found.app, self._wishes)
+            found = self._router.table.named(route.pattern) or found
+        if found is not route:
+            exchange.route, exchange.plan = found, self._plan_of(found)
+        return None
+
+    # Private
+
+    def _have_awake(self, exchange: Exchange, app: AppRoute, wishes: Wishes) -> None:
+        if self._waiting[app.id] >= app.queue:
+            fields = (("Retry-After", "1"),)
+            raise EdgeError(Reason.QUEUE_FULL, f"{app.queue} wait for {app.id}", fields=fields)
+        if app.page and _is_page_wanted(exchange):
+            wishes.begin(APP, app.id, app.start_s + LONGER_S)
+            again = (("Refresh", str(PAGE_S)), ("Retry-After", str(PAGE_S)))
+            message = "It is starting: this page comes again by itself."
+            raise EdgeError(Reason.APP_STARTING, app.id, fields=again, message=message)
+        self._waiting[app.id] += 1
+        try:
+            answer = wishes.wait(APP, app.id, app.start_s + LONGER_S)
+        finally:
+            self._waiting[app.id] -= 1
+            if not self._waiting[app.id]:
+                del self._waiting[app.id]
+        if not answer:
+            raise EdgeError(REASONS.get(answer.reason, Reason.APP_FAILED), answer.message)
+
+
+# Private
+
+
+def _is_page_wanted(exchange: Exchange) -> bool:
+    """Whether a person looks at it, and not a program."""
+    request = exchange.request
+    wants_html = "text/html" in request.headers.get("accept", "")
+    return request.method == "GET" and not request.upgrade and wants_html
