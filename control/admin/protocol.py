@@ -19,6 +19,7 @@ STATUS: Final[dict[str, str]] = {
     "restart-needed": "409 Conflict",
     "too-large": "413 Content Too Large",
     "config-invalid": "422 Unprocessable Content",
+    "manifest-invalid": "422 Unprocessable Content",
     "hooks-failed": "422 Unprocessable Content",
     "acme-failed": "502 Bad Gateway",
     "apply-failed": "502 Bad Gateway",
