@@ -19,26 +19,20 @@ from control.config.setting import Group
 
 
 def check_agreement(layers: Layers) -> None:
-    """Note what contradicts itself."""
+    """Note what contradicts itself, and what is required and nowhere written."""
     values = layers.values
     instances = values.get("instances", {})
     low, high = instances.get("min", 0), instances.get("max")
     if high is not None and low > high:
         layers.add("instances.min", f"{low} is more than instances.max, which is {high}")
-    health = values.get("health", {})
-    if health.get("expected") == ():
-        layers.add("health.expected", "is empty: name at least one status")
-    if values.get("routes") == ():
-        layers.add("routes", "is empty: name at least one pattern, or leave it out")
+    for path, what in _NOT_EMPTY:
+        table, _, key = path.rpartition(".")
+        if (values.get(table, {}) if table else values).get(key) == ():
+            layers.add(path, f"is empty: name at least one {what}")
     if "start" in values and "main" in values:
         layers.add("main", 'means nothing beside "start", which says all')
-    runtime = values.get("runtime", "")
-    if runtime == "static":
-        for key in _NOT_STATIC:
-            if key in values:
-                layers.add(key, 'means nothing with runtime = "static": nothing runs')
-    elif "root" in values and (runtime or "start" in values):
-        layers.add("root", 'is for runtime = "static": write assets = "…" for files beside an app')
+    _check_required(layers)
+    _check_site(layers)
 
 
 def parts_of(values: dict[str, Any]) -> dict[str, Any]:
@@ -75,7 +69,29 @@ def parts_of(values: dict[str, Any]) -> dict[str, Any]:
 
 # Private
 
+_NOT_EMPTY: Final = (("routes", "pattern, or leave it out"), ("health.expected", "status"))
 _NOT_STATIC: Final = ("start", "main", "listen", "assets", "health", "waiting")
+
+
+def _check_required(layers: Layers) -> None:
+    tables = [("assets", ASSETS)] if "assets" in layers.values else []
+    tables += [(f"process.{name}", PROCESS) for name in layers.values.get("process", {})]
+    tables += [(f"cron.{name}", CRON) for name in layers.values.get("cron", {})]
+    for path, group in tables:
+        for key in group.required:
+            if not layers.has(f"{path}.{key}"):
+                layers.add(path, f'has no "{key}"')
+
+
+def _check_site(layers: Layers) -> None:
+    values = layers.values
+    runtime = values.get("runtime", "")
+    if runtime == "static":
+        for key in _NOT_STATIC:
+            if key in values:
+                layers.add(key, 'means nothing with runtime = "static": nothing runs')
+    elif "root" in values and (runtime or "start" in values):
+        layers.add("root", 'is for runtime = "static": write assets = "…" for files beside an app')
 
 
 def _fields(group: Group, written: dict[str, Any]) -> dict[str, Any]:

@@ -10,10 +10,11 @@ from control.config.setting import Group, Shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """The values of a table as read, where it stands, and how messages call it."""
+    """A table: as written, as read, where it stands, and how messages call it."""
 
     name: str  # "envs.production"; "" is the top
-    values: dict[str, Any]
+    raw: dict[str, Any]
+    values: dict[str, Any]  # without what was refused
     place: Node
 
 
@@ -26,24 +27,36 @@ class Layers:
         self._report = report
 
     def add(self, path: str, message: str) -> None:
-        """Note a problem of a setting, such as "instances.min", where it is written."""
-        layer, node = self._find(path.split("."))
+        """Note a problem of a setting, such as "instances.min", where it is written.
+
+        One of no setting ("") is about the file as a whole.
+        """
+        if not path:
+            self._report.add(0, "", message)
+            return
+        layer, node = self._find(path.split(".")) or (self._layers[0], self._layers[0].place)
         name = f"{layer.name}.{path}" if layer.name else path
         self._report.add(line_of(node), name, message)
 
+    def has(self, path: str) -> bool:
+        """Whether that is written, be it refused."""
+        return self._find(path.split(".")) is not None
+
     # Private
 
-    def _find(self, steps: list[str]) -> tuple[Layer, Node]:
+    def _find(self, steps: list[str]) -> tuple[Layer, Node] | None:
         for layer in self._layers:
-            values: Any = layer.values
+            values: Any = layer.raw
             node = layer.place
             for step in steps:
+                if isinstance(values, str):  # in place of a whole table
+                    continue
                 if not isinstance(values, dict) or step not in values:
                     break
                 values, node = values[step], inside(node, step)
             else:
                 return layer, node
-        return self._layers[0], self._layers[0].place
+        return None
 
 
 # Private

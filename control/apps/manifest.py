@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from control.apps.agreement import check_agreement, parts_of
+from control.apps.app_kinds import ENV_NAME
 from control.apps.layers import Layer, Layers
 from control.apps.procfile import read_procfile
 from control.apps.project import Detection, Project, Undetected, is_on_path
@@ -40,13 +41,22 @@ def read(folder: str, env: str = "", has_tool: _HasTool = is_on_path) -> AppSpec
     if isinstance(raw, Problem):
         raise _refused((raw,))
     place = scan(text)
-    top = Layer(name="", values=Walk(report).table(APP, raw, place), place=place)
+    top = Layer(name="", raw=raw, values=Walk(report).table(APP, raw, place), place=place)
     envs = top.values.pop("envs", {})
     env = env or _usual_env(envs)
+    try:
+        ENV_NAME.read(env)
+    except ValueError as error:
+        report.add(0, "envs", str(error))
     layers = _layers(top, envs, env, report)
     if report.problems:
         raise _refused(report.problems)
-    return _resolve(folder, env, layers, has_tool, report)
+    try:
+        return _resolve(_project(folder, layers.values, has_tool), env, layers)
+    except Undetected as problem:
+        written = [key for key in ("main", "root", "runtime") if key in layers.values]
+        layers.add(written[0] if written else "", str(problem))
+    raise _refused(report.problems)
 
 
 # Private
@@ -61,7 +71,9 @@ def _layers(top: Layer, envs: dict[str, Any], env: str, report: Report) -> Layer
     chosen = Layers(ENV, top, None, report)
     for name, values in envs.items():
         place = inside(inside(top.place, "envs"), name)
-        layers = Layers(ENV, top, Layer(name=f"envs.{name}", values=values, place=place), report)
+        raw = top.raw["envs"][name]
+        layer = Layer(name=f"envs.{name}", raw=raw, values=values, place=place)
+        layers = Layers(ENV, top, layer, report)
         check_agreement(layers)
         if name == env:
             chosen = layers
@@ -73,31 +85,17 @@ def _layers(top: Layer, envs: dict[str, Any], env: str, report: Report) -> Layer
     return chosen
 
 
-def _resolve(folder: str, env: str, layers: Layers, has_tool: _HasTool, report: Report) -> AppSpec:
+def _resolve(project: Project, env: str, layers: Layers) -> AppSpec:
+    """The spec of an environment without problems. Raises `Undetected`."""
     values = layers.values
     parts = parts_of(values)
-    project = Project(
-        folder=folder,
-        name=values["name"],
-        main=values.get("main", ""),
-        root=values.get("root", ""),
-        listen=Listen(values.get("listen", "port")),
-        drain_s=parts["times"].drain_s,
-        has_tool=has_tool,
-    )
-    try:
-        commands = _commands(values, project)
-        optional = not parts["routes"] and bool(parts["processes"] or commands.processes)
-        project = replace(project, has_start=bool(commands.start))
-        found = _detect(project, values.get("runtime", ""), optional=optional)
-    except Undetected as problem:
-        written = next((key for key in ("main", "root", "runtime") if key in values), "")
-        if written:
-            layers.add(written, str(problem))
-        else:
-            report.add(0, "", str(problem))
-        raise _refused(report.problems) from None
-    assets = Assets(folder=found.assets[0], path=found.assets[1]) if found.assets else Assets()
+    commands = _commands(values, project)
+    optional = not parts["routes"] and bool(parts["processes"] or commands.processes)
+    project = replace(project, has_start=bool(commands.start))
+    found = _detect(project, values.get("runtime", ""), optional=optional)
+    parts["processes"] += commands.processes
+    if found.assets and not parts["assets"].folder:
+        parts["assets"] = Assets(folder=found.assets[0], path=found.assets[1])
     return AppSpec(
         name=project.name,
         env=env,
@@ -110,11 +108,19 @@ def _resolve(folder: str, env: str, layers: Layers, has_tool: _HasTool, report: 
         path=found.path,
         listen=project.listen,
         found=(*found.found, *commands.found),
-        **parts
-        | {
-            "assets": parts["assets"] if parts["assets"].folder else assets,
-            "processes": parts["processes"] + commands.processes,
-        },
+        **parts,
+    )
+
+
+def _project(folder: str, values: dict[str, Any], has_tool: _HasTool) -> Project:
+    return Project(
+        folder=folder,
+        name=values["name"],
+        main=values.get("main", ""),
+        root=values.get("root", ""),
+        listen=Listen(values.get("listen", "port")),
+        drain_s=parts_of(values)["times"].drain_s,
+        has_tool=has_tool,
     )
 
 

@@ -28,7 +28,7 @@ def plan_install(project: Project) -> Install:
 
     A lock file that cannot be handled is not passed over for a file that pins nothing.
     """
-    problems = []
+    problems: list[str] = []
     for name, plan in _PLANS:
         if not project.has(name) or (problems and name in _UNPINNED):
             continue

@@ -4,9 +4,11 @@ An environment may say anew whatever its table has: tables and `vars` are joined
 else takes the place of what stands above.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from control.apps import app_kinds
+from control.apps.spec import RUNTIMES
 from control.apps.table_schema import (
     ASSETS,
     BUILD,
@@ -19,6 +21,8 @@ from control.apps.table_schema import (
 )
 from control.config import kinds
 from control.config.setting import Group, Setting, Shape
+
+_LISTED: Final = ", ".join(f"`{name}`" for name in RUNTIMES)
 
 TABLES: Final = (BUILD, INSTANCES, HEALTH, LIMITS, WAITING, ASSETS)
 
@@ -111,11 +115,19 @@ _COMMON: Final = (
     ),
 )
 
+
+def _loose(setting: Setting) -> Setting:
+    """The same where an environment has it: what its table requires may stand at the top."""
+    if setting.group is None:
+        return setting
+    return replace(setting, group=replace(setting.group, required=()))
+
+
 ENV: Final = Group(
     name="envs",
     doc="`[envs.NAME]`: an environment, and what it has of its own. It may say anew all of"
     " these; tables and `vars` are joined key by key.",
-    settings=_COMMON,
+    settings=tuple(_loose(setting) for setting in _COMMON),
     elsewhere=(
         ("name", "at the top of the file"),
         ("runtime", "at the top of the file"),
@@ -133,8 +145,8 @@ APP: Final = Group(
         Setting(
             key="runtime",
             kind=app_kinds.RUNTIME,
-            default_doc="detected, unless `start` is written",
-            doc="How it is built and started.",
+            default_doc="detected",
+            doc=f"How it is built and started: {_LISTED}. With `start` it may be none of them.",
         ),
         *_COMMON,
         Setting(

@@ -172,9 +172,8 @@ class Walk:
 
 def unknown(key: str, known: list[str], elsewhere: tuple[tuple[str, str], ...] = ()) -> str:
     """What is said of a key that nobody knows here."""
-    near = nearest(key, known)
     place = dict(elsewhere).get(key)
-    return f"unknown key: it belongs {place}" if place and not near else f"unknown key{near}"
+    return f"unknown key: it belongs {place}" if place else f"unknown key{nearest(key, known)}"
 
 
 # Private
