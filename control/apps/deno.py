@@ -47,5 +47,4 @@ def _tasks(project: Project) -> dict[str, str]:
     if name.endswith("c"):
         pairs = re.findall(r'"start"\s*:\s*("(?:[^"\\]|\\.)*")', project.text(name))
         return {"start": pairs[0][1:-1]} if pairs else {}
-    tasks = project.json(name).get("tasks", {}) if name else {}
-    return {key: text for key, text in tasks.items() if isinstance(text, str)}
+    return project.scripts(name, "tasks") if name else {}

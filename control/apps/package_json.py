@@ -29,10 +29,7 @@ BUILDERS: Final = {
 
 def scripts_of(project: Project) -> dict[str, str]:
     """The scripts of a folder's package.json."""
-    scripts = project.json(FILE_NAME).get("scripts", {})
-    if not isinstance(scripts, dict):
-        raise Undetected(f"{FILE_NAME}: its scripts are no object")
-    return {name: text for name, text in scripts.items() if isinstance(text, str)}
+    return project.scripts(FILE_NAME, "scripts")
 
 
 def builder_of(project: Project) -> str:

@@ -104,6 +104,13 @@ class Project:
         """Likewise of TOML."""
         return self._read(name, tomllib.loads)
 
+    def scripts(self, name: str, key: str) -> dict[str, str]:
+        """The commands that a JSON file has under a key."""
+        found = self.json(name).get(key, {})
+        if not isinstance(found, dict):
+            raise Undetected(f"{name}: its {key} are no object")
+        return {label: text for label, text in found.items() if isinstance(text, str)}
+
     def need_tool(self, *names: str, why: str) -> str:
         """The first of these programs that is on PATH; raises `Undetected` when none is."""
         for name in names:

@@ -276,3 +276,30 @@ def test_edge_toml_comes_before_a_procfile(tmp_path: Path) -> None:
 def test_a_line_that_is_none_of_a_procfile_is_told(tmp_path: Path) -> None:
     [line] = told(tmp_path, 'name = "a"\n', Procfile="web: ./a\nnonsense\n")
     assert line == 'Procfile:2: is no line of it: write "web: COMMAND"'
+
+
+NONSENSE = [
+    ("package.json", "[]"),
+    ("package.json", '{"scripts": 5, "main": 5}'),
+    ("package.json", '{"packageManager": 5, "dependencies": 5}'),
+    ("deno.json", '{"tasks": 5}'),
+    ("requirements.txt", "\0"),
+    ("poetry.lock", "package = [5]"),
+    ("uv.lock", 'package = "x"'),
+    ("Pipfile.lock", '{"default": {"a": {"version": 5}}}'),
+    ("pyproject.toml", "project = 5"),
+    ("pyproject.toml", "[project]\ndependencies = [5]"),
+    ("app.py", "from ...x import app\n"),
+    ("app.py", "a = b = app = lambda: app\n"),
+    ("app.py", "app = f()()()[0].x\n"),
+    ("Procfile", "web:"),
+    (".python-version", "x"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), NONSENSE)
+@pytest.mark.parametrize("runtime", ["", 'runtime = "python"\n', 'runtime = "node"\n'])
+def test_nonsense_in_a_folder_is_refused(
+    name: str, text: str, runtime: str, tmp_path: Path
+) -> None:
+    told(tmp_path, f'name = "a"\n{runtime}', **{name: text})
