@@ -24,6 +24,7 @@ STATUS: Final[dict[str, str]] = {
     "too-many": "429 Too Many Requests",
     "too-large": "413 Content Too Large",
     "config-invalid": "422 Unprocessable Content",
+    "manifest-invalid": "422 Unprocessable Content",
     "hooks-failed": "422 Unprocessable Content",
     "acme-failed": "502 Bad Gateway",
     "apply-failed": "502 Bad Gateway",

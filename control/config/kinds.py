@@ -5,44 +5,24 @@ message that says what to write instead. What needs the machine (does that file 
 `check`, what needs the folder of the file is for `resolve`.
 """
 
-import difflib
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final
 
 from control.config import address, units
+from control.config.kind import Kind, choice, listed, quote, read_text, reader, show_text, textual
 from control.config.units import toml_type
 from edge.headers import RESERVED, TOKEN
 from edge.table.match import canonical
-
-T = TypeVar("T")
 
 REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
 BALANCES: Final = ("round_robin", "weighted", "least_conn", "random2", "consistent(KEY)")
 PLACES: Final = ("host", "path", "query", "uri")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """A kind of value."""
-
-    name: str
-    example: str  # as TOML
-    read: Callable[[object], Any]
-    show: Callable[[Any], str]  # as TOML, for the reference
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """`: did you mean "x"?` when a known word is near, else nothing."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f': did you mean "{match[0]}"?' if match else ""
-
-
 def read_name(name: str) -> str:
     """A header field's name that a route may set or remove; raises `ValueError`."""
     if _NAME.fullmatch(name) is None:
-        raise ValueError(f"{_quote(name)} is no header name")
+        raise ValueError(f"{quote(name)} is no header name")
     if name.lower() in RESERVED:
         raise ValueError(f'"{name}" frames messages: only edged itself writes and removes it')
     return name
@@ -50,19 +30,12 @@ def read_name(name: str) -> str:
 
 def read_field_value(value: object) -> str:
     """A header field's value; raises `ValueError`."""
-    text = _text(value, "no-store")
+    text = read_text(value, "no-store")
     if _CONTROL.search(text):
-        raise ValueError(f"{_quote(text)} holds a control character (CR, LF, NUL …)")
+        raise ValueError(f"{quote(text)} holds a control character (CR, LF, NUL …)")
     if _VALUE.fullmatch(text) is None:
-        raise ValueError(f"{_quote(text)} holds characters that a header cannot carry")
+        raise ValueError(f"{quote(text)} holds characters that a header cannot carry")
     return text.strip(" \t")
-
-
-def read_page_status(text: str) -> str:
-    """The status that an error page is for: "404", or "5xx" for a class. Raises `ValueError`."""
-    if not _PAGE_STATUS.fullmatch(text):
-        raise ValueError(f'{_quote(text)} is no status of an error: write "404" or "5xx"')
-    return text
 
 
 # Private
@@ -91,20 +64,6 @@ ALGORITHMS: Final = (
 )  # fmt: skip
 _RANGE: Final = re.compile(r"([0-9]{3})(?:-([0-9]{3}))?")
 _PLACE: Final = re.compile(r"\{([^{}]*)\}")
-
-
-def _quote(text: str) -> str:
-    return '"' + text.encode("unicode_escape").decode("ascii").replace('"', '\\"') + '"'
-
-
-def _text(value: object, example: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f'must be a string such as "{example}", not {toml_type(value)}')
-    return value
-
-
-def _reader(example: str, read: Callable[[str], T]) -> Callable[[object], T]:
-    return lambda value: read(_text(value, example))
 
 
 def _flag(value: object) -> bool:
@@ -141,7 +100,7 @@ def _path(text: str) -> str:
 
 def _optional_path(text: str) -> str:
     if "\0" in text:
-        raise ValueError(f"{_quote(text)} holds a NUL character")
+        raise ValueError(f"{quote(text)} holds a NUL character")
     return text
 
 
@@ -149,13 +108,13 @@ def _hook(text: str) -> str:
     if text.endswith(".py") and "\0" not in text:
         return text
     if not _MODULE.fullmatch(text):
-        raise ValueError(f'{_quote(text)} is neither a file ending in ".py" nor a module name')
+        raise ValueError(f'{quote(text)} is neither a file ending in ".py" nor a module name')
     return text
 
 
 def _account(text: str) -> str:
     if not _ACCOUNT.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is no user or group name")
+        raise ValueError(f"{quote(text)} is no user or group name")
     return text
 
 
@@ -163,7 +122,7 @@ def _balance(text: str) -> str:
     if text.startswith("consistent(") and text.endswith(")"):
         _key(text[len("consistent(") : -1])
     elif text not in BALANCES[:-1]:
-        raise ValueError(f"{_quote(text)} is no way to balance: use {_listed(BALANCES)}")
+        raise ValueError(f"{quote(text)} is no way to balance: use {listed(BALANCES)}")
     return text
 
 
@@ -173,13 +132,13 @@ def _key(text: str) -> str:
         kind in ("header", "cookie") and _NAME.fullmatch(name)
     ):
         known = '"client", "path", "host", "header:NAME" or "cookie:NAME"'
-        raise ValueError(f"{_quote(text)} is nothing of a request: use {known}")
+        raise ValueError(f"{quote(text)} is nothing of a request: use {known}")
     return text
 
 
 def _part(text: str) -> float:
     if not _PERCENT.fullmatch(text):
-        raise ValueError(f'{_quote(text)} is no part: write it like "50%"')
+        raise ValueError(f'{quote(text)} is no part: write it like "50%"')
     return float(text[:-1]) / 100
 
 
@@ -187,7 +146,7 @@ def _status_range(text: str) -> tuple[int, int]:
     match = _RANGE.fullmatch(text)
     low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 100 <= low <= high <= 599:
-        raise ValueError(f'{_quote(text)} is no status: write "200" or "200-399"')
+        raise ValueError(f'{quote(text)} is no status: write "200" or "200-399"')
     return low, high
 
 
@@ -200,13 +159,13 @@ def _pattern(text: str) -> str:
 
 def _target(text: str) -> str:
     if not _TARGET.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is no URL: spaces and non-ASCII are written as %XX")
+        raise ValueError(f"{quote(text)} is no URL: spaces and non-ASCII are written as %XX")
     for place in _PLACE.findall(text):
         if place not in PLACES:
             known = ", ".join(f"{{{name}}}" for name in PLACES)
-            raise ValueError(f"{_quote(text)} has the unknown place {{{place}}}: use {known}")
+            raise ValueError(f"{quote(text)} has the unknown place {{{place}}}: use {known}")
     if not text.startswith(("http://", "https://", "/", "{uri}", "{path}")):
-        raise ValueError(f'{_quote(text)} must begin with "https://", "http://" or "/"')
+        raise ValueError(f'{quote(text)} must begin with "https://", "http://" or "/"')
     return text
 
 
@@ -220,13 +179,13 @@ def _redirect_status(value: object) -> int:
 
 def _target_path(text: str) -> str:
     if not text.startswith("/") or not _TARGET.fullmatch(text) or "#" in text:
-        raise ValueError(f'{_quote(text)} is no path to ask for: write it like "/health?deep=1"')
+        raise ValueError(f'{quote(text)} is no path to ask for: write it like "/health?deep=1"')
     return text
 
 
 def _prefix(text: str) -> str:
     if not _PATH.fullmatch(text):
-        raise ValueError(f'{_quote(text)} is no path: write it like "/api"')
+        raise ValueError(f'{quote(text)} is no path: write it like "/api"')
     return text
 
 
@@ -236,7 +195,7 @@ def _expression(text: str) -> str:
     try:
         re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"{_quote(text)} is no regular expression: {error}") from None
+        raise ValueError(f"{quote(text)} is no regular expression: {error}") from None
     return text
 
 
@@ -250,25 +209,25 @@ def _user(text: str) -> tuple[str, str]:
 
 def _realm(text: str) -> str:
     if not _REALM.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is no realm: use visible ASCII without quotes")
+        raise ValueError(f"{quote(text)} is no realm: use visible ASCII without quotes")
     return text
 
 
 def _origin(text: str) -> str:
     if text != "*" and not _ORIGIN.fullmatch(text):
-        raise ValueError(f'{_quote(text)} is no origin: write it like "https://app.example.com"')
+        raise ValueError(f'{quote(text)} is no origin: write it like "https://app.example.com"')
     return text
 
 
 def _token(text: str) -> str:
     if not _NAME.fullmatch(text):
-        raise ValueError(f"{_quote(text)} is no token: use letters, digits and hyphens")
+        raise ValueError(f"{quote(text)} is no token: use letters, digits and hyphens")
     return text
 
 
 def _keys(text: str) -> str:
     if text.startswith("http://") and not text.startswith(("http://127.0.0.1", "http://localhost")):
-        raise ValueError(f"{_quote(text)} is not protected on its way: use https")
+        raise ValueError(f"{quote(text)} is not protected on its way: use https")
     if not text.startswith(("http://", "https://")):
         return _path(text)
     return _target(text)
@@ -276,13 +235,13 @@ def _keys(text: str) -> str:
 
 def _directory(text: str) -> str:
     if not text.startswith("https://"):
-        raise ValueError(f'{_quote(text)} is no directory of a CA: it begins with "https://"')
+        raise ValueError(f'{quote(text)} is no directory of a CA: it begins with "https://"')
     return _target(text)
 
 
 def _service(text: str) -> str:
     if not text.startswith(("http://", "https://")):
-        raise ValueError(f'{_quote(text)} is no URL: it begins with "http://" or "https://"')
+        raise ValueError(f'{quote(text)} is no URL: it begins with "http://" or "https://"')
     return _target(text)
 
 
@@ -294,33 +253,16 @@ def _binding(text: str) -> tuple[str, str]:
     return kid, key
 
 
-def _choice(what: str, words: tuple[str, ...]) -> Callable[[str], str]:
-    """Reads one of some words."""
-
-    def read(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"{_quote(text)} is no {what}: use {_listed(words)}")
-        return text
-
-    return read
+def _page_status(text: str) -> str:
+    if not _PAGE_STATUS.fullmatch(text):
+        raise ValueError(f'{quote(text)} is no status of an error: write "404" or "5xx"')
+    return text
 
 
 def _file_name(text: str) -> str:
     if not text or "/" in text or "\0" in text or text.startswith("."):
-        raise ValueError(f'{_quote(text)} is no name of a file to serve: write "index.html"')
+        raise ValueError(f'{quote(text)} is no name of a file to serve: write "index.html"')
     return text
-
-
-def _listed(words: Iterable[str]) -> str:
-    return " or ".join(f'"{word}"' for word in words)
-
-
-def _as_string(value: object) -> str:
-    return f'"{value}"'
-
-
-def _textual(name: str, example: str, read: Callable[[str], str]) -> Kind:
-    return Kind(name=name, example=f'"{example}"', read=_reader(example, read), show=_as_string)
 
 
 # Kinds that are no text
@@ -349,66 +291,68 @@ WORKERS: Final = Kind(
 )
 REDIRECT_STATUS: Final = Kind(name="status", example="308", read=_redirect_status, show=str)
 FIELD_VALUE: Final = Kind(
-    name="header value", example='"no-store"', read=read_field_value, show=_as_string
+    name="header value", example='"no-store"', read=read_field_value, show=show_text
 )
 
 PART: Final = Kind(
     name="part",
     example='"50%"',
-    read=_reader("50%", _part),
+    read=reader("50%", _part),
     show=lambda value: f'"{value * 100:g}%"',
 )
 STATUS_RANGE: Final = Kind(
     name="status or range",
     example='"200-399"',
-    read=_reader("200-399", _status_range),
+    read=reader("200-399", _status_range),
     show=lambda value: f'"{value[0]}-{value[1]}"',
 )
 
 # Kinds that are text
 
-TEXT: Final = _textual("string", "text", str)
-LISTENER: Final = _textual("address", ":8080", address.parse_listener)
-PEER: Final = _textual("peer", "127.0.0.1:9000", address.parse_peer)
-NAMESERVER: Final = _textual("address", "127.0.0.1:53", address.parse_nameserver)
-NETWORK: Final = _textual("network", "10.0.0.0/8", address.parse_network)
-AUTHORITY: Final = _textual("host", "app.internal", address.parse_authority)
-PATH: Final = _textual("path", "run", _path)
-OPTIONAL_PATH: Final = _textual("path", "run/access.log", _optional_path)
-HOOK: Final = _textual("file or module", "hooks.py", _hook)
-ACCOUNT: Final = _textual("name", "edged", _account)
-PATTERN: Final = _textual("pattern", "example.com/api/*", _pattern)
-KEY: Final = _textual("key", "header:X-User", _key)
-BALANCE: Final = _textual("choice", "least_conn", _balance)
-HEALTH_PATH: Final = _textual("path", "/health", lambda text: _target_path(text) if text else "")
-TARGET: Final = _textual("URL", "https://www.example.com{uri}", _target)
-PREFIX: Final = _textual("path", "/api", _prefix)
-EXPRESSION: Final = _textual("regular expression", "^/old/(.*)", _expression)
+TEXT: Final = textual("string", "text", str)
+LISTENER: Final = textual("address", ":8080", address.parse_listener)
+PEER: Final = textual("peer", "127.0.0.1:9000", address.parse_peer)
+NAMESERVER: Final = textual("address", "127.0.0.1:53", address.parse_nameserver)
+NETWORK: Final = textual("network", "10.0.0.0/8", address.parse_network)
+AUTHORITY: Final = textual("host", "app.internal", address.parse_authority)
+PATH: Final = textual("path", "run", _path)
+OPTIONAL_PATH: Final = textual("path", "run/access.log", _optional_path)
+PAGE: Final = textual("path", "404.html", _path)
+PAGE_STATUS: Final = textual("status", "404", _page_status)
+HOOK: Final = textual("file or module", "hooks.py", _hook)
+ACCOUNT: Final = textual("name", "edged", _account)
+PATTERN: Final = textual("pattern", "example.com/api/*", _pattern)
+KEY: Final = textual("key", "header:X-User", _key)
+BALANCE: Final = textual("choice", "least_conn", _balance)
+HEALTH_PATH: Final = textual("path", "/health", lambda text: _target_path(text) if text else "")
+TARGET: Final = textual("URL", "https://www.example.com{uri}", _target)
+PREFIX: Final = textual("path", "/api", _prefix)
+EXPRESSION: Final = textual("regular expression", "^/old/(.*)", _expression)
 USER: Final = Kind(
     name="user",
     example=f'"{_USER}"',
-    read=_reader(_USER, _user),
+    read=reader(_USER, _user),
     show=lambda value: f'"{value[0]}:…"',
 )
-REALM: Final = _textual("text", "restricted", _realm)
-OPTIONAL_EXPRESSION: Final = _textual(
+REALM: Final = textual("text", "restricted", _realm)
+OPTIONAL_EXPRESSION: Final = textual(
     "regular expression", "^/assets/", lambda text: _expression(text) if text else ""
 )
-FILE_NAME: Final = _textual("file name", "index.html", _file_name)
-ORIGIN: Final = _textual("origin", "https://app.example.com", _origin)
-TOKEN_NAME: Final = _textual("token", "X-User", _token)
-ALGORITHM: Final = _textual("choice", "ES256", _choice("algorithm for public keys", ALGORITHMS))
-KEYS: Final = _textual("URL or path", "https://id.example.com/jwks.json", _keys)
-SERVICE: Final = _textual("URL", "http://127.0.0.1:5555/allowed", _service)
-DIRECTORY: Final = _textual("URL", "https://ca.internal/directory", _directory)
-KEY_TYPE: Final = _textual("choice", "p256", _choice("kind of key", KEY_TYPES))
-CHALLENGE: Final = _textual("choice", "dns-01", _choice("challenge", CHALLENGES))
+FILE_NAME: Final = textual("file name", "index.html", _file_name)
+ORIGIN: Final = textual("origin", "https://app.example.com", _origin)
+TOKEN_NAME: Final = textual("token", "X-User", _token)
+ALGORITHM: Final = textual("choice", "ES256", choice("algorithm for public keys", ALGORITHMS))
+KEYS: Final = textual("URL or path", "https://id.example.com/jwks.json", _keys)
+SERVICE: Final = textual("URL", "http://127.0.0.1:5555/allowed", _service)
+DIRECTORY: Final = textual("URL", "https://ca.internal/directory", _directory)
+KEY_TYPE: Final = textual("choice", "p256", choice("kind of key", KEY_TYPES))
+CHALLENGE: Final = textual("choice", "dns-01", choice("challenge", CHALLENGES))
 BINDING: Final = Kind(
     name="account",
     example='"key-1:c2VjcmV0LXNlY3JldA"',
-    read=_reader("key-1:c2VjcmV0LXNlY3JldA", _binding),
+    read=reader("key-1:c2VjcmV0LXNlY3JldA", _binding),
     show=lambda value: f'"{value[0]}:…"',
 )
-TLS_MODE: Final = _textual("choice", "auto", _choice("mode", TLS_MODES))
-SAME_SITE: Final = _textual("choice", "Lax", _choice("SameSite", ("Lax", "Strict", "None")))
-FIELD_NAME: Final = _textual("header name", "Server", read_name)
+TLS_MODE: Final = textual("choice", "auto", choice("mode", TLS_MODES))
+SAME_SITE: Final = textual("choice", "Lax", choice("SameSite", ("Lax", "Strict", "None")))
+FIELD_NAME: Final = textual("header name", "Server", read_name)

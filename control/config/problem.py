@@ -30,5 +30,5 @@ class Report:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All of them, in the order of the file."""
-        return tuple(sorted(self._problems, key=lambda problem: problem.line))
+        """Each of them once, in the order of the file."""
+        return tuple(sorted(dict.fromkeys(self._problems), key=lambda problem: problem.line))

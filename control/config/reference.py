@@ -1,4 +1,4 @@
-"""The reference of all settings, made from the schema: what documentation is tested against."""
+"""References of settings, made from their schema: what documentation is tested against."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,19 @@ def setting_names() -> list[str]:
 
 def as_markdown() -> str:
     """The reference as markdown, one table per group."""
-    return "\n\n".join([*map(_section, schema.ALL_GROUPS), _UNITS]) + "\n"
+    titles = ["[[route]]" if one is ROUTE else f"[{one.name}]" for one in schema.ALL_GROUPS]
+    groups = zip(titles, schema.ALL_GROUPS, strict=True)
+    return "\n\n".join([*(section(title, group) for title, group in groups), _UNITS]) + "\n"
+
+
+def section(title: str, group: Group) -> str:
+    """A group's table."""
+    rows = [
+        f"| `{one.key}` | {_type(one)} | {_default(group, one)} | {_doc(one)} |"
+        for one in group.settings
+    ]
+    head = ["| key | type | default | what it does |", "|---|---|---|---|"]
+    return "\n".join([f"### {title}", "", group.doc, "", *head, *rows])
 
 
 # Private
@@ -34,24 +46,16 @@ def _settings() -> Iterator[tuple[Group, Setting]]:
             yield group, setting
 
 
-def _section(group: Group) -> str:
-    rows = [
-        f"| `{one.key}` | {_type(one)} | {_default(group, one)} | {_doc(one)} |"
-        for one in group.settings
-    ]
-    title = "[[route]]" if group is ROUTE else f"[{group.name}]"
-    head = ["| key | type | default | what it does |", "|---|---|---|---|"]
-    return "\n".join([f"### {title}", "", group.doc, "", *head, *rows])
-
-
 def _type(setting: Setting) -> str:
     match setting.shape:
         case Shape.TABLE:
             return "string or table" if setting.group and setting.group.short else "table"
         case Shape.FIELDS:
             return "table of strings"
-        case Shape.PAGES:
-            return "table of paths"
+        case Shape.MAP:
+            return f"table of {setting.kind.name}s"
+        case Shape.TABLES:
+            return "tables"
         case Shape.MANY:
             return f"array of {setting.kind.name}"
         case Shape.ONE:
@@ -66,8 +70,7 @@ def _default(group: Group, setting: Setting) -> str:
     if setting.default is None:
         return "none"
     if setting.shape is not Shape.ONE:
-        tabled = setting.shape in (Shape.FIELDS, Shape.PAGES)
-        return "`{}`" if tabled else "`[]`"
+        return "`[]`" if setting.shape is Shape.MANY else "`{}`"
     return f"`{setting.kind.show(setting.default)}`"
 
 

@@ -226,8 +226,9 @@ ROUTE: Final = Group(
         ),
         Setting(
             key="error_pages",
-            kind=kinds.PATH,
-            shape=Shape.PAGES,
+            kind=kinds.PAGE,
+            names=kinds.PAGE_STATUS,
+            shape=Shape.MAP,
             default=(),
             doc="Before those of [server].",
         ),

@@ -8,7 +8,7 @@ from typing import Final
 
 from control.config import kinds
 from control.config.access_schema import BASIC_AUTH, CONCURRENT, CORS, FORWARD_AUTH, JWT, LIMIT
-from control.config.kinds import Kind
+from control.config.kind import Kind
 from control.config.peer_schema import EJECTION, HEALTH
 from control.config.route_schema import (
     FILES,
@@ -152,8 +152,9 @@ SERVER: Final = Group(
         ),
         Setting(
             key="error_pages",
-            kind=kinds.PATH,
-            shape=Shape.PAGES,
+            kind=kinds.PAGE,
+            names=kinds.PAGE_STATUS,
+            shape=Shape.MAP,
             default=(),
             doc='Files that clients see instead of edged\'s own pages: `{ "404" = "404.html",'
             ' "5xx" ='

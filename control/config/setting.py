@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Any, Final
 
 from control.config import kinds
-from control.config.kinds import Kind
+from control.config.kind import Kind
 
 DAY_S: Final = 86400.0
 
@@ -16,8 +16,9 @@ class Shape(Enum):
     ONE = auto()  # one value
     MANY = auto()  # an array of values; one value alone is an array of one
     FIELDS = auto()  # a table of header names and values
-    PAGES = auto()  # a table of statuses and files
+    MAP = auto()  # a table of values under names of the user's own
     TABLE = auto()  # a table with settings of its own
+    TABLES = auto()  # such tables under names of the user's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ class Setting:
     low: float | None = None
     high: float | None = None
     into: str = ""  # the field of the dataclass that it becomes; "" is the key itself
-    group: "Group | None" = None  # of a TABLE
+    group: "Group | None" = None  # of a TABLE, or of each of TABLES
+    names: Kind = kinds.TEXT  # of a MAP and of TABLES: what names may be
     repeats: bool = False  # a value of a MANY may be there twice
     needs_upstreams: bool = False  # means nothing on a route that answers by itself
 
@@ -51,6 +53,7 @@ class Group:
     doc: str
     settings: tuple[Setting, ...]
     required: tuple[str, ...] = ()
+    elsewhere: tuple[tuple[str, str], ...] = ()  # keys of other tables: "under [limits]"
     short: str = ""  # the setting that a string in place of the whole table means
     _by_key: dict[str, Setting] = field(init=False, repr=False, compare=False)
 

@@ -18,6 +18,7 @@ BORDERS = [
     "edge.table.model",
     "supervisor.spec",
     "control.acme.spec",
+    "control.apps.spec",
     "control.config.problem",
     "control.config.setting",
 ]
@@ -39,7 +40,9 @@ def test_what_crosses_a_border_is_frozen_and_has_no_dict(module: str) -> None:
         assert "__slots__" in vars(one), one
 
 
-@pytest.mark.parametrize("module", ["edge.setup", "edge.table.model", "supervisor.spec"])
+@pytest.mark.parametrize(
+    "module", ["edge.setup", "edge.table.model", "supervisor.spec", "control.apps.spec"]
+)
 def test_collections_of_a_format_are_tuples(module: str) -> None:
     for one in values_of(module):
         if dataclasses.is_dataclass(one) and not one.__name__.startswith("_"):

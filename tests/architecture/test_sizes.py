@@ -39,7 +39,10 @@ WIDE = {
     "edge.table.model.Route": 34,
     # A record of all that crosses an exec, nothing but fields.
     "supervisor.handover.Handover": 18,
-    # A record of a certificate, nothing but fields.
+    # Records of an app: all that a person may say of it, and what detection reads and finds.
+    "control.apps.spec.AppSpec": 21,
+    # Records of a declaration and of a certificate, nothing but fields.
+    "control.config.setting.Setting": 13,
     "control.acme.vault.Cert": 13,
 }
 

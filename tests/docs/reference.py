@@ -1,27 +1,34 @@
-"""The parts of control/README.md that are made from the code: `python -m tests.docs.reference`."""
+"""The parts of READMEs that are made from the code: `python -m tests.docs.reference`."""
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from control import metrics as edged_metrics
+from control.apps.reference import as_markdown as apps_as_markdown
 from control.config.reference import as_markdown
 from control.metrics import EdgeCollector
 from edge.shared.segment import Segment
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "control" / "README.md"
+APPS_PAGE = ROOT / "control" / "apps" / "README.md"
 
 
 def main() -> int:
-    """Write the page anew."""
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the pages anew."""
+    for page in (PAGE, APPS_PAGE):
+        page.write_text(renewed(page), encoding="utf-8")
     return 0
 
 
-def renewed(text: str) -> str:
-    """The page with its made parts made anew."""
-    text = _replaced(text, "settings", as_markdown().strip())
-    return _replaced(text, "metrics", "\n".join(metrics()))
+def renewed(page: Path) -> str:
+    """A page with its made parts made anew."""
+    text = page.read_text(encoding="utf-8")
+    if page == APPS_PAGE:
+        return _replaced(page, text, "apps", apps_as_markdown().strip())
+    text = _replaced(page, text, "settings", as_markdown().strip())
+    return _replaced(page, text, "metrics", "\n".join(metrics()))
 
 
 def metrics() -> Iterator[str]:
@@ -38,12 +45,12 @@ def metrics() -> Iterator[str]:
 # Private
 
 
-def _replaced(text: str, name: str, made: str) -> str:
+def _replaced(page: Path, text: str, name: str, made: str) -> str:
     before, mark, rest = text.partition(f"<!-- {name}: ")
-    assert mark, f"{PAGE} has no place for {name}"
+    assert mark, f"{page} has no place for {name}"
     head, _, rest = rest.partition("\n")
     _, end, after = rest.partition(f"<!-- end of {name} -->")
-    assert end, f"{PAGE} has no end of {name}"
+    assert end, f"{page} has no end of {name}"
     return f"{before}{mark}{head}\n\n{made}\n\n{end}{after}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from control.apps.manifest import read
 from control.config import loads
 from tests.control.config.fake_machine import FakeMachine
 from tests.docs.commands import STARTS, UNTRIED, commands, is_served, is_target
@@ -18,7 +19,17 @@ LANGUAGES = {"toml", "python", "sh", "console"}
 """A block without a language is a picture."""
 
 
-@pytest.mark.parametrize("block", blocks("toml"), ids=str)
+APPS = [block for block in blocks("toml") if block.text.startswith("name = ")]
+
+
+@pytest.mark.parametrize("block", APPS, ids=str)
+def test_an_apps_file_is_read(block: Block, tmp_path: Path) -> None:
+    (tmp_path / "edge.toml").write_text(block.text, encoding="utf-8")
+    (tmp_path / "index.ts").touch()
+    assert read(str(tmp_path), has_tool=lambda name: True).routes
+
+
+@pytest.mark.parametrize("block", [one for one in blocks("toml") if one not in APPS], ids=str)
 def test_a_server_file_loads(block: Block, tmp_path: Path) -> None:
     for name in re.findall(r'"(\w+\.py)"', block.text):
         (tmp_path / name).touch()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from control.admin import api, protocol
+from control.apps.reference import setting_names as app_setting_names
 from control.config import loads
 from control.config.reference import setting_names
 from edge.errors import Reason
@@ -51,7 +52,7 @@ def test_modules_that_are_named_can_be_imported() -> None:
 
 def is_there(dotted: str) -> bool:
     """Whether a module, or an attribute of one, has that name. A file's name is another matter."""
-    if dotted.endswith(".py"):
+    if dotted.endswith((".py", ".toml")):
         return True
     module, _, name = dotted.rpartition(".")
     try:
@@ -62,9 +63,10 @@ def is_there(dotted: str) -> bool:
 
 
 def test_settings_that_are_named_exist() -> None:
-    tables = {name.split(".")[0] for name in setting_names()}
+    known = {*setting_names(), *app_setting_names()}
+    tables = {name.split(".")[0] for name in known if "." in name}
     named = mentions(rf"(?:{'|'.join(tables)})\.\w+(?:\.\w+)?")
-    assert {name for name in named - set(setting_names()) if not name.endswith(".py")} == set()
+    assert {name for name in named - known if not name.endswith(".py")} == set()
 
 
 def test_metrics_that_are_named_exist() -> None:

@@ -83,7 +83,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 def test_a_folder_in_place_of_the_file(tmp_path: Path) -> None:
     [problem] = load(tmp_path, FakeMachine()).problems
-    assert str(problem) == f"{tmp_path}: is a folder: name the server file in it"
+    assert str(problem) == f"{tmp_path}: is a folder: name the file in it"
 
 
 def test_an_impossible_file_name() -> None:

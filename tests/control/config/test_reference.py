@@ -44,7 +44,7 @@ def test_every_default_can_be_written_and_changes_nothing() -> None:
         lines.append(f"[{group.name}]")
         for setting in group.settings:
             if setting.default is not None:
-                empty = {Shape.MANY: "[]", Shape.PAGES: "{}"}.get(setting.shape)
+                empty = {Shape.MANY: "[]", Shape.MAP: "{}"}.get(setting.shape)
                 shown = empty or setting.kind.show(setting.default)
                 lines.append(f"{setting.key} = {shown}")
     written = loads("\n".join(lines), "/edged.toml", FakeMachine())

@@ -1,0 +1,1 @@
+"""Apps: what runs, from the folder that it comes from to the processes that it is."""
