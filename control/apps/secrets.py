@@ -138,7 +138,8 @@ class Secrets:
         keys = self._file.read()
         for app in self.apps():
             for name, each in self._sealed(app).items():
-                self._key_of(keys, app, name, each)  # no two keys are ever mixed
+                if len(each) >= OVERHEAD_BYTES:  # damaged, it must not keep others from being set
+                    self._key_of(keys, app, name, each)  # no two keys are ever mixed
         return keys[0]
 
     def _seal_anew(self, keys: tuple[Key, ...], app: str) -> int:
@@ -150,7 +151,9 @@ class Secrets:
         return len(sealed)
 
     def _open(self, keys: tuple[Key, ...], app: str, name: str, sealed: bytes) -> bytes:
-        value = self._key_of(keys, app, name, sealed).unseal(sealed, _place(app, name))
+        value = None
+        if len(sealed) >= OVERHEAD_BYTES:
+            value = self._key_of(keys, app, name, sealed).unseal(sealed, _place(app, name))
         if value is None:
             raise Refused(
                 "secrets-damaged",
@@ -177,13 +180,9 @@ class Secrets:
         self._store.keep(INDEX, {"version": FORMAT, "apps": apps})
 
     def _sealed(self, app: str) -> Sealed:
-        kept = self._read(OF_APP + app, "secrets", {})
-        try:
-            return {name: base64.b64decode(each, validate=True) for name, each in kept.items()}
-        except (binascii.Error, AttributeError, TypeError, ValueError):
-            raise Refused(
-                "secrets-damaged", f"The secrets of {app} were damaged in the database."
-            ) from None
+        return {
+            name: _decoded(each) for name, each in self._read(OF_APP + app, "secrets", {}).items()
+        }
 
     def _keep(self, app: str, sealed: Sealed) -> None:
         written = {name: base64.b64encode(each).decode() for name, each in sealed.items()}
@@ -199,6 +198,14 @@ class Secrets:
 
 
 # Private
+
+
+def _decoded(text: str) -> bytes:
+    """What was kept; nothing if it was damaged."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return b""
 
 
 def _place(app: str, name: str) -> bytes:

@@ -158,6 +158,18 @@ def test_what_is_moved_elsewhere_cannot_be_read_there(secrets: Secrets, state: S
     assert clear(secrets) == {"A": "5", "B": "6"}
 
 
+def test_a_damaged_secret_keeps_no_other_from_being_set(secrets: Secrets, state: State) -> None:
+    secrets.set(BLOG, {"A": b"1", "B": b"2"})
+    kept = state.kept(OF_APP + BLOG)
+    state.keep(OF_APP + BLOG, {**kept, "secrets": {**kept["secrets"], "A": "?"}})
+    with pytest.raises(Refused, match="secret A of blog/production was damaged") as refusal:
+        secrets.values(BLOG)
+    assert refusal.value.code == "secrets-damaged"
+    secrets.set(SHOP, {"A": b"3"})
+    secrets.set(BLOG, {"A": b"4"})
+    assert clear(secrets) == {"A": "4", "B": "2"}
+
+
 @given(text=st.text(max_size=200))
 def test_whatever_the_database_holds_is_read_or_refused(
     text: str, tmp_path_factory: pytest.TempPathFactory
@@ -169,6 +181,10 @@ def test_whatever_the_database_holds_is_read_or_refused(
     state.keep(OF_APP + BLOG, {"version": 1, "secrets": {"A": text}})
     with pytest.raises(Refused):
         secrets.values(BLOG)
+    assert secrets.names(BLOG) == ("A",)
+    secrets.unset(BLOG, ["A"])
+    secrets.set(BLOG, {"A": b"2"})
+    assert clear(secrets) == {"A": "2"}
     state.keep(INDEX, {"version": 2})
     with pytest.raises(Refused, match="newer edged"):
         secrets.apps()
