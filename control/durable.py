@@ -8,7 +8,7 @@ import contextlib
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 SECRET: Final = 0o600
@@ -51,16 +51,26 @@ def write(path: str, content: bytes) -> None:
 
 def write_folder(path: str, files: Mapping[str, bytes], owner: Owner | None = None) -> None:
     """Make a folder that is not there, with those files, all of it at once. Raises `OSError`."""
+    with folder_beside(path) as fresh:
+        for name, content in files.items():
+            _write_new(os.path.join(fresh, name), content, owner)
+        if owner is not None:
+            os.chown(fresh, *owner)  # last: nothing is written where another may plant links
+
+
+@contextlib.contextmanager
+def folder_beside(path: str) -> Iterator[str]:
+    """A new folder to fill and to bring to the disk: put in its place at the end, or removed.
+
+    Raises `OSError`.
+    """
     fresh = _beside(path)
     try:
         os.mkdir(fresh, PRIVATE)
-        for name, content in files.items():
-            _write_new(os.path.join(fresh, name), content, owner)
+        yield fresh
         _sync(fresh)
-        if owner is not None:
-            os.chown(fresh, *owner)  # last: nothing is written where another may plant links
         os.rename(fresh, path)
-    except OSError:
+    except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
     _sync(os.path.dirname(path))

@@ -47,6 +47,25 @@ def test_a_write_that_is_refused_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["place"]
 
 
+def test_a_folder_that_is_not_filled_to_its_end_is_not_there(tmp_path: Path) -> None:
+    def fill(end: BaseException | None) -> None:
+        with durable.folder_beside(str(tmp_path / "place")) as fresh:
+            (Path(fresh) / "deep").mkdir()
+            (Path(fresh) / "deep" / "file").write_text("x")
+            assert not (tmp_path / "place").exists()
+            assert durable.is_unfinished(Path(fresh).name)
+            if end is not None:
+                raise end
+
+    for end in (ValueError("bad"), KeyboardInterrupt()):
+        with pytest.raises(type(end)):
+            fill(end)
+        assert list(tmp_path.iterdir()) == []
+    fill(None)
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+    assert (tmp_path / "place" / "deep" / "file").read_text() == "x"
+
+
 def test_a_folder_appears_with_all_its_files_and_is_its_owners_alone(tmp_path: Path) -> None:
     owner = durable.Owner(65534, 65534) if os.geteuid() == 0 else durable.Owner()
     durable.write_folder(str(tmp_path / "pair"), {"a": b"1", "b": b"2"}, owner)
