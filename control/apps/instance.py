@@ -2,7 +2,7 @@
 
 A greenlet lives its life: launch, prove, watch, and after a death wait and begin again. `stop` only
 tells the process to end; that greenlet sees the end, as it sees every other. Callers learn of each
-change by `changed`, which must return quickly.
+change by `changed`, which must return at once and raise nothing.
 """
 
 import logging
@@ -140,7 +140,7 @@ class Instance:
         for tries_left in range(OTHER_PORTS, -1, -1):
             try:
                 launched = self._launch_on(self._port())
-            except (NoPort, SpawnFailed) as failure:
+            except (NoPort, OSError, SpawnFailed) as failure:
                 self.why = str(failure)
             else:
                 if proven := self._proven(launched):

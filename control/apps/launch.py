@@ -26,7 +26,7 @@ SECRETS_FD: Final = 5
 class Launch:
     """What one process gets. Nothing else reaches it: not our environment, no descriptor."""
 
-    name: str  # of the instance: files, its cgroup and its mark are named by it
+    name: str  # of the instance, and no other's: pipes, cgroup and mark are named by it
     argv: tuple[str, ...]  # the first is looked up in PATH of `env`
     cwd: str
     env: Mapping[str, str] = field(default_factory=dict)  # HOST, PORT and the mark come to it
@@ -95,8 +95,8 @@ class Launcher:
         return fds
 
     def _program(self, launch: Launch, targets: tuple[int, ...]) -> Program:
-        env = dict(launch.env)
-        env |= {"HOST": launch.host, "PORT": str(launch.port), procfs.MARK: launch.name}
+        env, mark = dict(launch.env), pipes.mark_of(self.folder, launch.name)
+        env |= {"HOST": launch.host, "PORT": str(launch.port), procfs.MARK: mark}
         if launch.socket_fd >= 0:
             env["LISTEN_FDS"] = "1"
         owner = launch.owner or Owner()

@@ -91,6 +91,7 @@ class Lines:
         is_waiting = 0 < rest == self._seen
         self._look_s = min(self._look_s * 2, LAST_LOOK_S) if is_waiting else FIRST_LOOK_S
         self._seen = rest
+        self._timer.close()
         self._timer = gevent.get_hub().loop.timer(self._look_s if rest else BREATH_S)
         self._timer.start(self._read)
 

@@ -8,6 +8,7 @@ what nobody has read is gone.
 
 import contextlib
 import fcntl
+import functools
 import os
 from typing import Final
 
@@ -20,10 +21,13 @@ KINDS: Final = (OUT, ERR, READY)
 
 MODE: Final = 0o600
 ROOM_BYTES: Final = 1 << 20
-"""What an instance can write while nobody reads, where the system lets us have as much."""
+"""What an instance can write while nobody reads, where we may have as much as we like."""
 
 SHARED_ROOM_BYTES: Final = 1 << 18
-"""The same for an ordinary user, all of whose pipes have 64 MiB (pipe-user-pages-soft)."""
+"""The same where all pipes of our user share 64 MiB (pipe-user-pages-soft): past that, each new
+one, of any program, has 8 KiB."""
+
+_CAP_SYS_RESOURCE: Final = 1 << 24
 
 
 def make(folder: str, name: str, owner: Owner | None) -> None:
@@ -46,8 +50,7 @@ def open_ours(folder: str, name: str, kind: str) -> int:
     # Opened for writing as well, it never tells of an end, which would have to be watched for.
     fd = os.open(path_of(folder, name, kind), os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     with contextlib.suppress(OSError):
-        room_bytes = ROOM_BYTES if os.geteuid() == 0 else SHARED_ROOM_BYTES
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, room_bytes)
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _room_bytes())
     return fd
 
 
@@ -58,6 +61,21 @@ def remove(folder: str, name: str) -> None:
             os.unlink(path_of(folder, name, kind))
 
 
+def mark_of(folder: str, name: str) -> str:
+    """What no other instance on this machine has: the place of its pipes."""
+    return os.path.join(os.path.realpath(folder), name)
+
+
 def path_of(folder: str, name: str, kind: str) -> str:
     """Where one of them is."""
     return os.path.join(folder, f"{name}.{kind}")
+
+
+# Private
+
+
+@functools.cache
+def _room_bytes() -> int:
+    with open("/proc/self/status", encoding="utf-8") as file:
+        rights = dict(line.split(":", 1) for line in file)["CapEff"]
+    return ROOM_BYTES if int(rights, 16) & _CAP_SYS_RESOURCE else SHARED_ROOM_BYTES

@@ -51,7 +51,7 @@ class Record:
     def kin(self) -> Kin:
         """By what its processes are known."""
         return Kin(
-            name=self.name,
+            mark=pipes.mark_of(self.folder, self.name),
             pid=self.pid,
             start_ticks=self.start_ticks,
             uid=self.uid,

@@ -7,9 +7,18 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 MARK: Final = "EDGED_INSTANCE"
-"""The variable by which the processes of an instance are known, wherever they forked to."""
+"""The variable by which the processes of an instance are known, wherever they forked to. It holds
+the place of its pipes, which no instance of another edged has."""
 
 _LISTENING: Final = "0A"
+
+
+class Listener(NamedTuple):
+    """A TCP socket that listens."""
+
+    address: str
+    port: int
+    uid: int
 
 
 class Stat(NamedTuple):
@@ -55,19 +64,19 @@ def uid_of(pid: int) -> int:
         return -1
 
 
-def is_marked(pid: int, name: str) -> bool:
-    """Whether it has inherited the mark of that instance, as far as we may look."""
-    mark = f"{MARK}={name}".encode()
+def is_marked(pid: int, mark: str) -> bool:
+    """Whether it has inherited that mark, as far as we may look."""
+    variable = f"{MARK}={mark}".encode()
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return mark in file.read().split(b"\0")
+            return variable in file.read().split(b"\0")
     except OSError:
         return False
 
 
-def listeners() -> dict[int, tuple[str, int]]:
-    """Address and port of every TCP socket that listens, by its inode."""
-    found: dict[int, tuple[str, int]] = {}
+def listeners() -> dict[int, Listener]:
+    """Every TCP socket that listens, by its inode."""
+    found: dict[int, Listener] = {}
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
             file.readline()
@@ -76,7 +85,8 @@ def listeners() -> dict[int, tuple[str, int]]:
                 if fields[3] != _LISTENING:
                     break  # listeners come first, and there may be 100,000 connections
                 address, _, port = fields[1].partition(":")
-                found[int(fields[9])] = _address(address), int(port, 16)
+                listener = Listener(_address(address), int(port, 16), int(fields[7]))
+                found[int(fields[9])] = listener
     return found
 
 

@@ -87,8 +87,7 @@ class _Search:
             return self._unwell
         if self._is_strangers:
             return f"another program listens on port {self.port}"
-        own, _ = procfs.sockets_of(self._process.record.kin.pids())
-        ports = sorted({port for inode, (_, port) in procfs.listeners().items() if inode in own})
+        ports = sorted(self._ports(self._process.record.kin.pids()))
         asked = f"PORT={self.port}" if self.port else "a port that it says on descriptor 4"
         if ports and self.port not in ports:
             return f"it listens on {', '.join(map(str, ports))}, not on {asked}"
@@ -100,12 +99,27 @@ class _Search:
 
     def _is_its_own(self) -> bool:
         """Whether it is this process, or one that it forked, who listens."""
-        listening = {inode for inode, (_, port) in procfs.listeners().items() if port == self.port}
-        own, is_complete = procfs.sockets_of([self._process.record.pid])
-        if not listening & own:
-            own, is_complete = procfs.sockets_of(self._process.record.kin.pids())
-        self._is_strangers = not listening & own and is_complete
-        return not self._is_strangers
+        record = self._process.record
+        # Most often it is the first; all are looked for only when it is not.
+        is_its_own = self.port in self._ports([record.pid]) or (
+            self.port in self._ports(record.kin.pids())
+        )
+        self._is_strangers = not is_its_own
+        return is_its_own
+
+    def _ports(self, pids: list[int]) -> set[int]:
+        """Where these processes listen.
+
+        Where we may not look into them (root without CAP_SYS_PTRACE), that of their user; where
+        that is no user of their own, all.
+        """
+        found, uid = procfs.listeners(), self._process.record.uid
+        own, is_complete = procfs.sockets_of(pids)
+        return {
+            listener.port
+            for inode, listener in found.items()
+            if inode in own or (not is_complete and uid in (0, listener.uid))
+        }
 
     def _answers(self, check: HealthCheck) -> bool:
         host = self._process.record.host

@@ -29,7 +29,7 @@ _TURN: Final = 200
 class Kin:
     """By what the processes of an instance are known."""
 
-    name: str
+    mark: str
     pid: int  # of the first one: the session has its number
     start_ticks: int
     uid: int
@@ -81,5 +81,5 @@ class Kin:
             is_younger = stat.start_ticks >= self.start_ticks
             if is_younger and self.uid in (0, procfs.uid_of(stat.pid)):
                 is_in_session = has_session and stat.session == self.pid
-                if is_in_session or procfs.is_marked(stat.pid, self.name):
+                if is_in_session or procfs.is_marked(stat.pid, self.mark):
                     yield stat

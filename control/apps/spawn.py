@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import gevent
 from gevent import socket, subprocess
 from gevent.lock import RLock
 
@@ -49,6 +48,7 @@ class Spawner:
     """The spawner process, started when it is first needed."""
 
     def __init__(self) -> None:
+        self.command = (sys.executable, "-m", "supervisor.spawner")
         self._lock = RLock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -64,7 +64,7 @@ class Spawner:
             self.stop()
             ours, theirs = _pair()
             with contextlib.closing(theirs):
-                command = [sys.executable, "-m", "supervisor.spawner", str(theirs.fileno())]
+                command = [*self.command, str(theirs.fileno())]
                 try:
                     self._process = subprocess.Popen(
                         command,
@@ -91,34 +91,34 @@ class Spawner:
 
     def spawn(self, program: Program, fds: Sequence[int], cgroup: int = -1) -> tuple[int, Line]:
         """A process that is our child, and waits to execute the program. Raises `SpawnFailed`."""
-        ours, theirs = _pair()
-        try:
-            with self._lock, contextlib.closing(theirs):
-                pid = self._ask(program, [theirs.fileno(), *fds], cgroup)
-        except BaseException:
-            ours.close()
-            raise
-        return pid, Line(program, ours)
+        with self._lock:
+            try:
+                return self._ask(program, fds, cgroup)
+            except OSError:  # the spawner was killed: another one
+                self.stop()
+            try:
+                return self._ask(program, fds, cgroup)
+            except OSError as error:
+                raise SpawnFailed(f"the spawner does not answer: {error}") from None
 
     # Private
 
-    def _ask(self, program: Program, fds: Sequence[int], cgroup: int) -> int:
-        for is_last in (False, True):
-            self.start()
-            try:
-                pid = self._exchange(program, fds, cgroup)
-                break
-            except OSError as error:  # killed, or out of memory: another one
-                self.stop()
-                if is_last:
-                    raise SpawnFailed(f"the spawner does not answer: {error}") from None
-            except gevent.GreenletExit:
-                self.stop()  # its answer would be taken for the next one's
-                raise
-        if pid < 0:
-            why = os.strerror(-pid).lower()
-            raise SpawnFailed(f"cannot start {program.argv[0]}: the system has no process: {why}")
-        return pid
+    def _ask(self, program: Program, fds: Sequence[int], cgroup: int) -> tuple[int, Line]:
+        self.start()
+        # Each attempt has a line of its own: what an earlier one has left ends with that one's.
+        ours, theirs = _pair()
+        try:
+            with contextlib.closing(theirs):
+                pid = self._exchange(program, [theirs.fileno(), *fds], cgroup)
+            if pid < 0:
+                why = f"the system has no process for it: {os.strerror(-pid).lower()}"
+                raise SpawnFailed(f"cannot start {program.argv[0]}: {why}")
+        except BaseException as error:
+            ours.close()
+            if not isinstance(error, Exception):
+                self.stop()  # nobody waits for its answer, which would be taken for the next one's
+            raise
+        return pid, Line(program, ours)
 
     def _exchange(self, program: Program, fds: Sequence[int], cgroup: int) -> int:
         if self._socket is None:

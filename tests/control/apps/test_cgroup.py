@@ -1,11 +1,14 @@
 """Cgroups: what is born into one is held, limited and ended by it."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from control.apps.cgroup import Cgroup, Cgroups, Limits
+from control.apps.cgroup import LEAF, Cgroup, Cgroups, Limits
+from tests.architecture.sources import ROOT
 from tests.support.programs import Bench, until
 
 FORK_BOMB = """
@@ -49,6 +52,31 @@ def test_limits_are_written_where_there_is_a_controller(held: Bench) -> None:
             assert Path(made.path, file).read_text().strip() == value
     assert made.is_empty()
     assert made.remove()
+
+
+FIND = """
+from control.apps.cgroup import Cgroups
+for _ in range(2):
+    print(Cgroups.find("x").root)
+print(open("/proc/self/cgroup").read())
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root delegates here")
+def test_in_a_folder_that_was_delegated_edged_moves_into_a_leaf(held: Bench) -> None:
+    made = held.cgroups.make("delegated", Limits())
+    os.setxattr(made.path, "trusted.delegate", b"1")
+    enter = f'echo $$ > {made.path}/cgroup.procs && exec "$@"'
+    try:
+        found = subprocess.run(
+            ["/bin/sh", "-c", enter, "sh", sys.executable, "-c", FIND],
+            cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True,
+        ).stdout.splitlines()  # fmt: skip
+    finally:
+        Cgroup(os.path.join(made.path, LEAF)).remove()
+        made.remove()
+    assert found[:2] == [made.path, made.path]
+    assert any(line.endswith(f"/delegated/{LEAF}") for line in found)
 
 
 def test_kills_for_memory_are_read_from_its_events(tmp_path: Path) -> None:

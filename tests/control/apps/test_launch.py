@@ -52,7 +52,8 @@ def test_nothing_of_ours_reaches_it(bench: Bench, monkeypatch: pytest.MonkeyPatc
         found = told(bench, env={"A": "ä=1"}, port=4711)
     assert found["env"].pop("LC_CTYPE", "") in ("", "C.UTF-8")  # Python sets it for itself
     assert found["env"] == {
-        "A": "ä=1", "PATH": PATH, "HOST": "127.0.0.1", "PORT": "4711", "EDGED_INSTANCE": "blog.1",
+        "A": "ä=1", "PATH": PATH, "HOST": "127.0.0.1", "PORT": "4711",
+        "EDGED_INSTANCE": f"{bench.folder}/pipes/blog.1",
     }  # fmt: skip
     fds = {int(fd): target for fd, target in found["fds"].items()}
     assert fds.pop(0) == "/dev/null"

@@ -18,9 +18,10 @@ def away(leave_session):
     if os.fork() == 0:
         if leave_session:
             os.setsid()
-        if os.fork() == 0:
-            print("away", os.getpid(), flush=True)
+        pid = os.fork()
+        if pid == 0:
             time.sleep(60)
+        print("away", pid, flush=True)
         os._exit(0)
     os.wait()
 away(False)

@@ -20,8 +20,8 @@ def test_a_program_with_a_strange_name_is_read_all_the_same(bench: Bench) -> Non
     assert (stat.parent, stat.session) == (os.getpid(), process.record.pid)
     assert stat.is_alive
     assert stat.pid in [each.pid for each in procfs.stats()]
-    assert procfs.is_marked(stat.pid, "blog.1")
-    assert not procfs.is_marked(stat.pid, "blog")
+    assert procfs.is_marked(stat.pid, f"{bench.folder}/pipes/blog.1")
+    assert not procfs.is_marked(stat.pid, "blog.1")
 
 
 def test_who_is_not_there_has_no_stat() -> None:
@@ -33,7 +33,7 @@ def test_who_is_not_there_has_no_stat() -> None:
 def test_who_listens_is_found_with_its_address(host: str) -> None:
     with listening_socket(host) as listening:
         inode = os.fstat(listening.fileno()).st_ino
-        assert procfs.listeners()[inode] == (host, listening.getsockname()[1])
+        assert procfs.listeners()[inode] == (host, listening.getsockname()[1], os.geteuid())
         own, is_complete = procfs.sockets_of([os.getpid()])
         assert inode in own
         assert is_complete

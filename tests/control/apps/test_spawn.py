@@ -33,6 +33,19 @@ def test_processes_are_started_side_by_side(bench: Bench) -> None:
     assert [os.waitstatus_to_exitcode(one.exit.status) for one in made] == list(range(20))
 
 
+def test_where_clone3_is_refused_the_older_call_does(bench: Bench) -> None:
+    old = (
+        "import sys, supervisor.fork as fork; fork._SYS_CLONE3 = 9999\n"
+        "from supervisor.spawner import main; main(int(sys.argv[1]))"
+    )
+    bench.spawner.command = (sys.executable, "-c", old)
+    process = bench.launch("/bin/sh", "-c", "cat /proc/self/cgroup; exit 5")
+    assert process.ended.wait(10)
+    assert process.exit.text == "exited with code 5"
+    if bench.cgroups.root:
+        assert any(line.endswith(b"/blog.1") for line in bench.out())
+
+
 def test_the_spawner_goes_with_control() -> None:
     code = (
         "from control.apps.spawn import Spawner\n"
