@@ -67,6 +67,11 @@ def become(identity: Identity) -> None:
         os.environ.update(HOME=identity.home, USER=identity.name, LOGNAME=identity.name)
         if os.getresuid() != (identity.uid,) * 3 or os.getresgid() != (identity.gid,) * 3:
             raise PermissionError(f"still not only {identity.name} after the change of user")
+    forbid_privileges()
+
+
+def forbid_privileges() -> None:
+    """Have no program that this process executes gain rights: sudo and the like give it none."""
     _prctl(_PR_SET_NO_NEW_PRIVS)
 
 
@@ -76,6 +81,8 @@ def become_subreaper() -> None:
 
 
 # Private
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def _group(name: str) -> int:
@@ -89,7 +96,6 @@ def _group(name: str) -> int:
 
 
 def _prctl(option: int) -> None:
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(option, 1, 0, 0, 0) != 0:
+    if _libc.prctl(option, 1, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl({option}): {os.strerror(number)}")

@@ -16,6 +16,7 @@ BORDERS = [
     "edge.phases",
     "edge.setup",
     "edge.table.model",
+    "supervisor.program",
     "supervisor.spec",
     "control.acme.spec",
     "control.apps.spec",

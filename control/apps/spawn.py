@@ -1,0 +1,183 @@
+"""Asking the spawner for a process, and starting a spawner when there is none."""
+
+import array
+import contextlib
+import errno
+import json
+import os
+import socket as stdlib_socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from gevent import socket, subprocess
+from gevent.lock import RLock
+
+import supervisor
+from supervisor.program import GO, Program
+from supervisor.spawner import ANSWER, LENGTH, WITH_CGROUP, WITHOUT_CGROUP
+
+ANSWER_S: Final = 10.0
+"""A spawner that has not answered by then is replaced: nothing that it does takes so long."""
+
+
+class SpawnFailed(Exception):
+    """There is no process. The text says which step failed, with what, and why."""
+
+
+class Line:
+    """The way to a process that has not executed its program yet, and waits for a word."""
+
+    def __init__(self, program: Program, end: socket.socket) -> None:
+        self._program = program
+        self._end = end
+
+    def go(self) -> None:
+        """Let it execute its program; returns when it has. Raises `SpawnFailed`."""
+        with contextlib.closing(self._end):
+            with contextlib.suppress(BrokenPipeError):  # it has failed: the answer says how
+                self._end.send(GO)
+            answer = self._end.recv(65536)
+        if answer:
+            step, number, file = json.loads(answer)
+            raise SpawnFailed(_explanation(self._program, step, number, file))
+
+
+class Spawner:
+    """The spawner process, started when it is first needed."""
+
+    def __init__(self) -> None:
+        self.command = (sys.executable, "-m", "supervisor.spawner")
+        self._lock = RLock()
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Spawner pid={self._process.pid if self._process else 0}>"
+
+    def start(self) -> None:
+        """Have one now, so that the first app need not wait for it. Raises `SpawnFailed`."""
+        with self._lock:
+            if self._process is not None and self._process.poll() is None:
+                return
+            self.stop()
+            ours, theirs = _pair()
+            with contextlib.closing(theirs):
+                command = [*self.command, str(theirs.fileno())]
+                try:
+                    self._process = subprocess.Popen(
+                        command,
+                        stdin=subprocess.DEVNULL,
+                        pass_fds=[theirs.fileno()],
+                        start_new_session=True,
+                        env=_environment(os.environ),
+                    )
+                except OSError as error:
+                    ours.close()
+                    raise SpawnFailed(f"no process can be started: {error.strerror}") from None
+            ours.settimeout(ANSWER_S)
+            self._socket = ours
+
+    def stop(self) -> None:
+        """End it. What it has started goes on."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def spawn(self, program: Program, fds: Sequence[int], cgroup: int = -1) -> tuple[int, Line]:
+        """A process that is our child, and waits to execute the program. Raises `SpawnFailed`."""
+        with self._lock:
+            try:
+                return self._ask(program, fds, cgroup)
+            except OSError:  # the spawner was killed: another one
+                self.stop()
+            try:
+                return self._ask(program, fds, cgroup)
+            except OSError as error:
+                raise SpawnFailed(f"the spawner does not answer: {error}") from None
+
+    # Private
+
+    def _ask(self, program: Program, fds: Sequence[int], cgroup: int) -> tuple[int, Line]:
+        self.start()
+        # Each attempt has a line of its own: what an earlier one has left ends with that one's.
+        ours, theirs = _pair()
+        try:
+            with contextlib.closing(theirs):
+                pid = self._exchange(program, [theirs.fileno(), *fds], cgroup)
+            if pid < 0:
+                why = f"the system has no process for it: {os.strerror(-pid).lower()}"
+                raise SpawnFailed(f"cannot start {program.argv[0]}: {why}")
+        except BaseException as error:
+            ours.close()
+            if not isinstance(error, Exception):
+                self.stop()  # nobody waits for its answer, which would be taken for the next one's
+            raise
+        return pid, Line(program, ours)
+
+    def _exchange(self, program: Program, fds: Sequence[int], cgroup: int) -> int:
+        if self._socket is None:
+            raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+        kind = WITHOUT_CGROUP if cgroup < 0 else WITH_CGROUP
+        text = kind + program.to_json().encode()
+        passed = array.array("i", fds if cgroup < 0 else [fds[0], cgroup, *fds[1:]])
+        rights = [(stdlib_socket.SOL_SOCKET, stdlib_socket.SCM_RIGHTS, passed)]
+        self._socket.sendmsg([LENGTH.pack(len(text))], rights)
+        self._socket.sendall(text)
+        answer = self._socket.recv(ANSWER.size)
+        if len(answer) != ANSWER.size:
+            raise OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+        pid: int = ANSWER.unpack(answer)[0]
+        return pid
+
+
+# Private
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    """What the spawner itself needs, to find the code of this edged; none of it reaches apps."""
+    root = str(Path(supervisor.__file__).parent.parent)
+    paths = [root, *filter(None, own.get("PYTHONPATH", "").split(os.pathsep))]
+    return {
+        "PATH": own.get("PATH", os.defpath),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONSAFEPATH": "1",  # nothing is imported from the folder that we happen to be in
+    }
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends: on ours greenlets wait, on theirs a process without a loop."""
+    ours, theirs = socket.socketpair()
+    os.set_blocking(theirs.fileno(), True)
+    return ours, theirs
+
+
+def _explanation(program: Program, step: str, number: int, file: str) -> str:
+    why = os.strerror(number).lower()
+    if step != "execute":
+        return f"cannot start {program.argv[0]}: cannot {step}{f' {file}' if file else ''}: {why}"
+    if "/" not in file and number == errno.ENOENT:
+        path = program.env.get("PATH", os.defpath)
+        return f"cannot start {file}: there is no such program in PATH={path}"
+    place = os.path.join(program.cwd, file)
+    if number == errno.ENOEXEC:
+        return f"cannot start {place}: it is no program for this machine, and has no #! line"
+    if number == errno.ENOENT and os.path.exists(place):
+        return f"cannot start {place}: {_interpreter(place)} is not there"
+    return f"cannot start {place}: {why}"
+
+
+def _interpreter(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            line = file.readline(256)
+    except OSError:
+        line = b""
+    if line.startswith(b"#!"):
+        return f"{line[2:].split()[0].decode(errors='replace')}, which its first line names,"
+    return "the loader that it is linked to"
