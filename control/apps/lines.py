@@ -58,7 +58,7 @@ class Lines:
         self._watcher.stop()
         self._timer.stop()
         left = _waiting(self._fd)  # and no more: someone may go on writing
-        while left > 0 and (chunk := _first_of(self._fd)):
+        while left > 0 and (chunk := first_of(self._fd)):
             left -= self._hand_on(chunk, is_piece=False) or self._hand_on_all(chunk)
         self.close()
 
@@ -75,7 +75,7 @@ class Lines:
 
     def _read(self) -> None:
         self._timer.stop()
-        chunk = _first_of(self._fd)
+        chunk = first_of(self._fd)
         if not chunk:
             self._watcher.start(self._read)
             return
@@ -114,6 +114,16 @@ class Lines:
         return len(chunk)
 
 
+def first_of(fd: int) -> bytes:
+    """The first bytes in a pipe, which stay in it; none when it is empty."""
+    out, into = _copy()
+    count = _libc.tee(fd, into, CHUNK_BYTES, _SPLICE_F_NONBLOCK)
+    chunk = b""
+    while len(chunk) < count:
+        chunk += os.read(out, count - len(chunk))
+    return chunk
+
+
 # Private
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -124,22 +134,12 @@ _SPLICE_F_NONBLOCK: Final = 2
 
 @functools.cache
 def _copy() -> tuple[int, int]:
-    """A pipe for what is in another and is to stay there: empty but within `_first_of`."""
+    """A pipe for what is in another and is to stay there: empty but within `first_of`."""
     out, into = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     with contextlib.suppress(OSError):
         # Room for as many buffers as that pipe may have, each of which may be almost empty.
         fcntl.fcntl(into, fcntl.F_SETPIPE_SZ, ROOM_BYTES)
     return out, into
-
-
-def _first_of(fd: int) -> bytes:
-    """The first bytes in a pipe; none when it is empty."""
-    out, into = _copy()
-    count = _libc.tee(fd, into, CHUNK_BYTES, _SPLICE_F_NONBLOCK)
-    chunk = b""
-    while len(chunk) < count:
-        chunk += os.read(out, count - len(chunk))
-    return chunk
 
 
 def _waiting(fd: int) -> int:

@@ -42,7 +42,9 @@ def make(folder: str, name: str, owner: Owner | None) -> None:
 
 def open_theirs(folder: str, name: str, kind: str) -> int:
     """The end that the instance gets. Raises `OSError`."""
-    return os.open(path_of(folder, name, kind), os.O_RDWR | os.O_CLOEXEC)
+    # What is said on the descriptor for readiness is not taken out: too much of it is refused.
+    waits = 0 if kind != READY else os.O_NONBLOCK
+    return os.open(path_of(folder, name, kind), os.O_RDWR | os.O_CLOEXEC | waits)
 
 
 def open_ours(folder: str, name: str, kind: str) -> int:

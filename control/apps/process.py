@@ -18,7 +18,7 @@ from gevent.event import Event
 
 from control.apps import pipes, procfs
 from control.apps.cgroup import Cgroup
-from control.apps.lines import Lines, Take
+from control.apps.lines import Lines, Take, first_of
 from control.apps.rest import Kin
 
 log = logging.getLogger("control.apps")
@@ -99,7 +99,7 @@ class Process:
         self._watchers.append(said)
 
         def hear() -> None:
-            said.stop()  # what it said stays there until somebody asks for it
+            said.stop()  # what it said stays there, and would be told again and again
             self.news.set()
 
         said.start(hear)
@@ -107,13 +107,10 @@ class Process:
             stream.start()
 
     def said(self) -> str:
-        """What it has written to its descriptor 4 since it was last asked."""
+        """What it has written to its descriptor 4. It stays there, for the next control too."""
         if self._ready_fd < 0:
             return ""
-        try:
-            return os.read(self._ready_fd, READY_BYTES).decode("ascii", "replace").strip()
-        except BlockingIOError:
-            return ""
+        return first_of(self._ready_fd)[:READY_BYTES].decode("ascii", "replace")
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, and to the group that it leads; one that is gone gets none."""

@@ -74,9 +74,8 @@ def is_marked(pid: int, mark: str) -> bool:
         return False
 
 
-def listeners() -> dict[int, Listener]:
-    """Every TCP socket that listens, by its inode."""
-    found: dict[int, Listener] = {}
+def listeners() -> Iterator[tuple[int, Listener]]:
+    """Every TCP socket that listens, with its inode. Who has found the one needs no others."""
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError), open(f"/proc/net/{table}", encoding="ascii") as file:
             file.readline()
@@ -85,9 +84,7 @@ def listeners() -> dict[int, Listener]:
                 if fields[3] != _LISTENING:
                     break  # listeners come first, and there may be 100,000 connections
                 address, _, port = fields[1].partition(":")
-                listener = Listener(_address(address), int(port, 16), int(fields[7]))
-                found[int(fields[9])] = listener
-    return found
+                yield int(fields[9]), Listener(_address(address), int(port, 16), int(fields[7]))
 
 
 def sockets_of(pids: Iterable[int]) -> tuple[set[int], bool]:

@@ -7,6 +7,7 @@ has passed, so that it adds that part at most to the start of an app.
 """
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -70,9 +71,9 @@ class _Search:
 
     def look(self) -> bool:
         """Whether it serves."""
-        said = self._process.said()
-        if said.isdigit() and 0 < int(said) < 65536:
-            self.port = int(said)
+        for word in self._process.said().split():
+            if word.isdigit() and 0 < int(word) < 65536:
+                self.port = int(word)
         if self.port == 0 or self._process.exit is not None:
             return False
         if self._proof.has_socket:
@@ -87,7 +88,7 @@ class _Search:
             return self._unwell
         if self._is_strangers:
             return f"another program listens on port {self.port}"
-        ports = sorted(self._ports(self._process.record.kin.pids()))
+        ports = sorted({*self._ports(self._process.record.kin.pids())})
         asked = f"PORT={self.port}" if self.port else "a port that it says on descriptor 4"
         if ports and self.port not in ports:
             return f"it listens on {', '.join(map(str, ports))}, not on {asked}"
@@ -107,19 +108,17 @@ class _Search:
         self._is_strangers = not is_its_own
         return is_its_own
 
-    def _ports(self, pids: list[int]) -> set[int]:
+    def _ports(self, pids: list[int]) -> Iterator[int]:
         """Where these processes listen.
 
         Where we may not look into them (root without CAP_SYS_PTRACE), that of their user; where
         that is no user of their own, all.
         """
-        found, uid = procfs.listeners(), self._process.record.uid
+        uid = self._process.record.uid
         own, is_complete = procfs.sockets_of(pids)
-        return {
-            listener.port
-            for inode, listener in found.items()
-            if inode in own or (not is_complete and uid in (0, listener.uid))
-        }
+        for inode, listener in procfs.listeners():
+            if inode in own or (not is_complete and uid in (0, listener.uid)):
+                yield listener.port
 
     def _answers(self, check: HealthCheck) -> bool:
         host = self._process.record.host

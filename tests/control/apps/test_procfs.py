@@ -33,7 +33,7 @@ def test_who_is_not_there_has_no_stat() -> None:
 def test_who_listens_is_found_with_its_address(host: str) -> None:
     with listening_socket(host) as listening:
         inode = os.fstat(listening.fileno()).st_ino
-        assert procfs.listeners()[inode] == (host, listening.getsockname()[1], os.geteuid())
+        assert dict(procfs.listeners())[inode] == (host, listening.getsockname()[1], os.geteuid())
         own, is_complete = procfs.sockets_of([os.getpid()])
         assert inode in own
         assert is_complete
@@ -44,4 +44,4 @@ def test_connections_are_no_listeners() -> None:
         listening_socket("127.0.0.1") as listening,
         socket.create_connection(listening.getsockname()[:2]) as client,
     ):
-        assert os.fstat(client.fileno()).st_ino not in procfs.listeners()
+        assert os.fstat(client.fileno()).st_ino not in dict(procfs.listeners())

@@ -7,6 +7,7 @@ import gevent
 import pytest
 
 from control.apps.launch import listening_socket
+from control.apps.process import adopt
 from control.apps.readiness import NotReady, Proof, prove
 from edge.table.model import HealthCheck
 from tests.support.ports import free_port
@@ -50,6 +51,22 @@ def test_one_that_chooses_its_port_says_it_on_descriptor_4(bench: Bench) -> None
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"GET / HTTP/1.0\r\n\r\n")
         assert b" 200 OK" in client.recv(4096)
+
+
+def test_the_port_that_was_said_is_heard_by_a_later_control_too(bench: Bench) -> None:
+    process = bench.run(CHOOSES, port=0)
+    port = prove(process, Proof(start_s=10))
+    process.leave()
+    adopted = adopt(process.record, bench.take)
+    bench.processes.append(adopted)
+    assert adopted.record.port == 0, "nobody has written it down"
+    assert prove(adopted, Proof(start_s=10)) == port
+
+
+def test_one_may_say_that_it_is_ready_and_more(bench: Bench) -> None:
+    port = free_port()
+    process = bench.run("import os\nos.write(4, b'ready\\n' * 9)\n" + LISTEN, port=port)
+    assert prove(process, Proof(start_s=10)) == port
 
 
 def test_one_with_a_socket_proves_itself_by_an_answer(bench: Bench) -> None:
