@@ -6,7 +6,6 @@ that user's alone. Another certificate is another folder: what serves is never o
 
 import hashlib
 import os
-import pwd
 import shutil
 from collections.abc import Container
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 
 from control import durable
 from control.events import wall_time
+from supervisor.identity import resolve
 from supervisor.spec import Spec
 
 FOLDER: Final = "certs"
@@ -59,7 +59,9 @@ class CertificateStore:
         """Have it in a folder. Raises `OSError`."""
         digest = hashlib.sha256(b"\0".join((chain_pem, key_pem, client_pem))).hexdigest()
         place = Place(folder=os.path.join(self.folder, digest[:40]), fingerprint=digest)
-        if not os.path.exists(place.folder):
+        if os.path.exists(place.folder):
+            self._take_up(place)
+        else:
             files = {CHAIN: chain_pem, KEY: key_pem, CLIENT: client_pem}
             durable.make_folder(self.folder, durable.PASSABLE)
             present = {name: content for name, content in files.items() if content}
@@ -77,11 +79,21 @@ class CertificateStore:
             elif wall_time() - entry.stat().st_mtime > KEPT_S:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
+    # Private
+
+    def _take_up(self, place: Place) -> None:
+        """It is used again: it may be old, and of a time when workers ran as somebody else."""
+        os.utime(place.folder)
+        uid, gid = self.owner
+        found = os.stat(place.folder)
+        if -1 not in (uid, gid) and (found.st_uid, found.st_gid) != (uid, gid):
+            for entry in os.scandir(place.folder):
+                os.chown(entry.path, uid, gid, follow_symlinks=False)
+            os.chown(place.folder, uid, gid)  # last, as when it is made
+
 
 def store_of(spec: Spec) -> CertificateStore:
     """The store of an edged. Its workers' user owns the folders, when that is another than ours."""
-    owner = durable.Owner()
-    if os.geteuid() == 0 and spec.user:
-        entry = pwd.getpwnam(spec.user)
-        owner = durable.Owner(entry.pw_uid, entry.pw_gid)
+    identity = resolve(spec)
+    owner = durable.Owner(identity.uid, identity.gid) if identity.differs else durable.Owner()
     return CertificateStore(os.path.join(spec.state_dir, FOLDER), owner)

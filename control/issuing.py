@@ -3,7 +3,8 @@
 A challenge is a row of the table, so any worker answers it; the keeper goes on when all have it.
 """
 
-from collections.abc import Callable, Iterable
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,18 +21,18 @@ from control.acme.spec import (
     Kind,
 )
 from control.acme.vault import Cert, Vault
+from control.certstore import CertificateStore
 from control.config.hosts import Acme, HostTls
 from control.events import Events
 from control.publish import Changes, Publisher
 from control.refusal import Refused
 from edge.table.model import Certificate, encode
 
+log = logging.getLogger("control.issuing")
+
 HTTP: Final = "http-01:"
 ALPN: Final = "alpn-01:"
 CHALLENGES: Final = (HTTP, ALPN)
-
-Place = Callable[[bytes, bytes], Certificate]
-"""Puts a chain and a key where workers can read them."""
 
 
 @dataclass(slots=True)
@@ -39,16 +40,19 @@ class TableSolver:
     """The keeper's `Solver`: challenges as rows of the table."""
 
     publisher: Publisher
-    place: Place
+    files: CertificateStore
 
     def present(self, kind: Kind, name: str, token: str, key_authorization: str) -> None:
-        """Returns when every worker can answer it. Raises `Refused`."""
+        """Returns when the workers can answer it; one that does not take it up in time is warned
+        of. Raises `Refused`."""
         if kind is Kind.HTTP:
             row, text = HTTP + token, key_authorization
         else:
             chain, key = challenge_certificate(name, key_authorization)
-            row, text = ALPN + name, encode(self.place(chain, key))
-        self.publisher.publish(Changes(put={row: text}))
+            row, text = ALPN + name, encode(self._placed(name, chain, key))
+        late = self.publisher.publish(Changes(put={row: text})).unacked
+        if late:
+            log.warning("slots %s cannot answer for %s yet", ", ".join(map(str, late)), name)
 
     def withdraw(self, kind: Kind, name: str, token: str, key_authorization: str) -> None:
         """Nobody asks any more. Raises `Refused`."""
@@ -61,6 +65,16 @@ class TableSolver:
         published = self.publisher.published
         return {key: text for key, text in published.items() if key.startswith(CHALLENGES)}
 
+    # Private
+
+    def _placed(self, name: str, chain_pem: bytes, key_pem: bytes) -> Certificate:
+        try:
+            place = self.files.put(chain_pem, key_pem)
+        except OSError as error:
+            text = f"the challenge of {name} is not kept: {error.filename}: {error.strerror}."
+            raise Refused("disk-full", text) from None
+        return Certificate(chain=place.chain, key=place.key, fingerprint=place.fingerprint)
+
 
 @dataclass(slots=True)
 class Issuing:
@@ -70,10 +84,10 @@ class Issuing:
     solver: TableSolver
     _acme: Acme = field(default_factory=Acme)
 
-    def follow(self, hosts: Iterable[HostTls], acme: Acme) -> None:
-        """Certificates for those hosts, and no others, from now on."""
-        self._acme = acme
-        self.keeper.want([spec_of(host.host, acme) for host in hosts])
+    def follow(self, hosts: Iterable[HostTls], acme: Acme | None = None) -> None:
+        """Certificates for those hosts, and no others, from now on; with other settings, maybe."""
+        self._acme = acme or self._acme
+        self.keeper.want([spec_of(host.host, self._acme) for host in hosts])
 
     def described(self) -> dict[str, dict[str, Any]]:
         """What the keeper says of each host."""
@@ -106,10 +120,10 @@ def spec_of(host: str, acme: Acme) -> CertSpec:
 
 
 def issuing_of(
-    folder: str, store: Store, publisher: Publisher, events: Events, place: Place
+    folder: str, store: Store, publisher: Publisher, events: Events, files: CertificateStore
 ) -> Issuing:
     """The issuing of an edged; `folder` is the keeper's vault."""
-    solver = TableSolver(publisher, place)
+    solver = TableSolver(publisher, files)
     return Issuing(Keeper(Vault(folder), store, events, solver), solver)
 
 

@@ -19,6 +19,7 @@ from edge.pool import Pool
 from edge.rewrite import Networks, networks
 from edge.table.model import Limits, Route, Settings, Timeouts
 from edge.table.reader import Table
+from edge.wishes import Wishes
 
 
 class Engine:
@@ -38,6 +39,7 @@ class Engine:
         self.live: set[Any] = set()  # the open sessions
         self.pool = Pool(self.connections)
         self.fetcher = Fetcher(self.pool)
+        self.wishes = Wishes(self.fetcher, "")
         self.chains = chains
         self.base = chains.base()  # what passes before a route is known, and without one
         self.peers = peers

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate-limited"
     CONCURRENCY = "concurrency-limited"
     DENIED = "denied"
+    CLIENT_CERTIFICATE = "client-certificate"
     BANNED = "banned"
     UNAUTHORIZED = "unauthorized"
     NO_FILE = "no-file"
@@ -88,6 +89,7 @@ SIDES: dict[Reason, Side] = {
     Reason.RATE_LIMITED: Side.DOWNSTREAM,
     Reason.CONCURRENCY: Side.DOWNSTREAM,
     Reason.DENIED: Side.DOWNSTREAM,
+    Reason.CLIENT_CERTIFICATE: Side.DOWNSTREAM,
     Reason.BANNED: Side.DOWNSTREAM,
     Reason.UNAUTHORIZED: Side.DOWNSTREAM,
     Reason.NO_FILE: Side.OURS,

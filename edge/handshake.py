@@ -8,6 +8,8 @@ import contextlib
 import logging
 from typing import Final
 
+import gevent
+
 from edge.connection import Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason
@@ -19,12 +21,20 @@ from edge.session import Session
 from edge.shared import counters
 from edge.table.model import TlsSettings
 from edge.tls.connection import HandshakeFailed, TlsConnection
-from edge.tls.contexts import Contexts
+from edge.tls.contexts import Contexts, canonical, is_on_demand
+from edge.tls.hello import LARGEST, server_name
 
 log = logging.getLogger("edge.handshake")
 
 HELLO_BYTES: Final = 4096
 PROXY_BYTES: Final = 1024
+
+CERTIFICATE: Final = "certificate"
+WISHES: Final = 8
+"""Names that a worker waits for at once: strangers choose them."""
+
+WISH_S: Final = 60.0
+TABLE_S: Final = 2.0
 
 _DEFAULT: Final = TlsSettings()
 
@@ -86,11 +96,46 @@ class Handshake:
         if engine.proxy_protocol and is_within(self._address, engine.proxy_protocol):
             self._take_proxy_header()
         hello = connection.peek(HELLO_BYTES) if engine.table.has_challenges else b""
-        connection.begin(self._contexts.base_for(hello), server_side=True)
+        tls = engine.table.settings.tls
+        base = self._contexts.base_for(hello)
+        if tls is not None and tls.on_demand and base is self._contexts.base:
+            self._have_certificate(tls)  # but not for the CA, who comes for that very certificate
+        connection.begin(base, server_side=True)
         connection.shake_hands(self._deadline)
         given = connection.certificate
         if given is not None and given.client_required and not connection.peer_certificate():
             raise HandshakeFailed("no certificate of the client")  # resumed from elsewhere
+
+    def _have_certificate(self, tls: TlsSettings) -> None:
+        """When the name has none, but may have one on demand: wait for that."""
+        engine = self._engine
+        name = canonical(self._asked_name())
+        if not name or engine.table.certificate(name) or not is_on_demand(name, tls.on_demand):
+            return
+        if engine.wishes.count(CERTIFICATE) >= WISHES and not engine.wishes.is_under_way(
+            CERTIFICATE, name
+        ):
+            log.debug("too many names wait for their certificates: %s is not asked for", name)
+            return
+        answer = engine.wishes.wait(CERTIFICATE, name, WISH_S)
+        if not answer:
+            log.debug("no certificate for %s: %s", name, answer.message)
+        now = monotonic()
+        while answer and not engine.table.certificate(name) and monotonic() < now + TABLE_S:
+            gevent.sleep(0.005)  # control has published it
+        self._deadline = monotonic() + tls.handshake_s  # it was the client who waited
+
+    def _asked_name(self) -> str:
+        connection = self._connection
+        while True:
+            data = connection.peek(LARGEST)
+            name = server_name(data)
+            if name is not None:
+                return name
+            connection.read_deadline = self._deadline
+            connection.wait_for_more(len(data))
+            if len(connection.peek(LARGEST)) == len(data):
+                return ""  # it says no more: OpenSSL knows what that is
 
     def _take_proxy_header(self) -> None:
         """It comes before TLS (the PROXY protocol, section 2)."""
@@ -140,7 +185,7 @@ def _facts_of(connection: TlsConnection) -> TlsFacts:
         connection.cipher,
         resumed=connection.was_resumed,
         certificate=connection.peer_certificate() if asks else b"",
-        owner=given.owner if given is not None else "",
+        served=given,
     )
 
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import io
 
     from edge.peers import PeerState
-    from edge.table.model import UpstreamTls
+    from edge.table.model import Certificate, UpstreamTls
 
 CHUNKED: Final = -1
 """Body length of a message whose body is chunked."""
@@ -213,7 +213,7 @@ class Response:
 class TlsFacts:
     """What is known of a connection that speaks TLS."""
 
-    __slots__ = ("certificate", "cipher", "owner", "resumed", "server_name", "version")
+    __slots__ = ("certificate", "cipher", "resumed", "served", "server_name", "version")
 
     def __init__(
         self,
@@ -223,7 +223,7 @@ class TlsFacts:
         *,
         resumed: bool = False,
         certificate: bytes = b"",
-        owner: str = "",
+        served: "Certificate | None" = None,
     ) -> None:
         self.server_name = server_name
         """The name that the client asked for; "" when it named none."""
@@ -232,7 +232,8 @@ class TlsFacts:
         self.resumed = resumed
         self.certificate = certificate
         """The client's own certificate (DER), verified; b"" when it showed none."""
-        self.owner = owner  # of the certificate that it got
+        self.served = served
+        """What the client got: whose it is, and whose certificates were asked for."""
 
     def __repr__(self) -> str:
         return f"<TlsFacts {self.version} {self.server_name or 'no name'}>"

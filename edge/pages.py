@@ -17,6 +17,7 @@ STATUS: Final[dict[Reason, int]] = {
     Reason.BAD_REQUEST: 400,
     Reason.PLAIN_HTTP: 400,
     Reason.MISDIRECTED: 421,
+    Reason.CLIENT_CERTIFICATE: 403,
     Reason.HEAD_TIMEOUT: 408,
     Reason.HEAD_TOO_LARGE: 431,
     Reason.TARGET_TOO_LONG: 414,

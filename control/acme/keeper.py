@@ -10,14 +10,13 @@ import hashlib
 import logging
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
-from control.acme.agenda import Agenda, Duty, agenda_of, described
+from control.acme.agenda import Agenda, Duty
 from control.acme.clock import Clock, WallClock
 from control.acme.failure import HELD, STORAGE, IssueFailed
 from control.acme.issuance import Desk, Issuance
@@ -27,6 +26,7 @@ from control.acme.solver import Solver
 from control.acme.spec import Authority, CertSpec, Kind
 from control.acme.steps import Steps
 from control.acme.vault import Cert, Vault
+from control.acme.watched import Watched
 from control.acme.windows import Windows
 from control.events import Events
 from control.refusal import Refused
@@ -52,23 +52,6 @@ class Store(Protocol):
 
     def kept(self, name: str) -> Any:  # noqa: ANN401  what was kept
         """The value of that name, or None."""
-
-
-@dataclass(slots=True)
-class Watched:
-    """One certificate that is wanted."""
-
-    spec: CertSpec
-    cert: Cert | None = None
-    record: Record = field(default_factory=Record)
-    recalled: bool = False  # the record is the one that was kept
-    ask_at: float = 0.0  # when to ask the CA for its window
-    task: gevent.Greenlet | None = None
-    doing: Duty = Duty.NOTHING
-
-    def agenda(self) -> Agenda:
-        """What is next, and when."""
-        return agenda_of(self.spec, self.cert, self.record, self.ask_at)
 
 
 class Keeper:
@@ -128,22 +111,25 @@ class Keeper:
             self._watched[spec.id] = Watched(spec, cert, ask_at=ask_at)
         self._wake.set()
 
-    def served(self) -> dict[str, Cert]:
-        """What there is to serve, by the ids of what is wanted."""
-        return {name: each.cert for name, each in self._watched.items() if each.cert is not None}
+    def latest(self, name: str) -> Cert | None:
+        """What there is to serve for a wanted one, by its id."""
+        watched = self._watched.get(name)
+        return watched.cert if watched is not None else None
 
     def listed(self) -> list[dict[str, Any]]:
         """Every certificate for an operator: what it is, and what happens next."""
         now = self.desk.clock.now()
-        return [
-            described(each.spec, each.cert, each.record, each.agenda(), each.doing, now)
-            for _, each in sorted(self._watched.items())
-        ]
+        return [each.described(now) for _, each in sorted(self._watched.items())]
+
+    def line(self, name: str) -> dict[str, Any]:
+        """The same of one, or nothing."""
+        watched = self._watched.get(name)
+        return watched.described(self.desk.clock.now()) if watched is not None else {}
 
     def renew(self, name: str) -> None:
         """Obtain a new one now, also one that was given up. Raises `Refused`."""
         watched = self._known(name)
-        if watched.task is None:
+        if watched.doing in (Duty.NOTHING, Duty.ASK):
             former = watched.record
             watched.record = Record(wanted=former.wanted, orders=former.orders, asked=True)
             self._try_keep(name, watched.record)
@@ -232,7 +218,9 @@ class Keeper:
                 continue
             if not self._pool.free_count():
                 break  # whoever ends wakes us
-            self._begin(self._attempt, watched, agenda.duty)
+            agenda = watched.agenda()  # others had their turn since
+            if agenda.at <= now:
+                self._begin(self._attempt, watched, agenda.duty)
         return LOOK_S
 
     def _begin(
@@ -334,14 +322,11 @@ class Keeper:
             self._store.keep(TALLY, {str(kind): pair for kind, pair in self.desk.tally.items()})
         except Refused as refusal:
             log.debug("the tally is not kept: %s", refusal)
-        kind, verb = (
-            ("certificate-renewed", "renewed")
-            if former is not None
-            else ("certificate-obtained", "obtained")
-        )
-        self._say(kind, watched, f"the certificate of {cert.id} is {verb} from {cert.issuer}")
+        verb = "obtained" if former is None else "renewed"
+        text = f"the certificate of {cert.id} is {verb} from {cert.issuer}"
+        self._say(f"certificate-{verb}", watched, text)
         try:
-            self.installed(cert)  # who could not take it mends it from `served`
+            self.installed(cert)  # who could not take it looks at `latest` again
         except Refused as refusal:
             log.error("a new certificate of %s is not served yet: %s", cert.id, refusal.message)
         watched.ask_at = 0.0  # the CA may have wishes

@@ -141,7 +141,7 @@ class Commands:
 
     def authority(self, query: Query) -> Document:
         """The internal CA's root, made now if there is none."""
-        pem = self._sources.reloader.certificates.authority.root_pem()
+        pem = self._sources.reloader.certificates.provider.authority.root_pem()
         return {"root_pem": pem.decode()}
 
     # Orders
@@ -203,6 +203,10 @@ class Commands:
     def revoke_certificate(self, body: Document) -> Document:
         """Have the certificate of `host` revoked; a new one follows."""
         return self._sources.reloader.certificates.revoke(_text(body, "host"))
+
+    def obtain_certificate(self, body: Document) -> Document:
+        """Have a certificate on demand for `name`; a worker asks when a client does."""
+        return self._sources.reloader.certificates.obtain(_text(body, "name"))
 
     def reload(self, body: Document) -> Document:
         """Apply the file on disk; `roll` also rolls the workers."""

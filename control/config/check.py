@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from control.config import kinds, schema
-from control.config.hosts import Declared, check_hosts
+from control.config.hosts import Declared, check_hosts, host_of
 from control.config.kind import nearest
 from control.config.machine import Machine
 from control.config.positions import Keys, Node, inside, line_of
 from control.config.problem import Report
 from control.config.route_schema import ROUTE
 from control.config.routes import check_files, check_route
-from control.config.server import ServerCheck
+from control.config.server import ServerCheck, fill_in
 from control.config.setting import Group
 from control.config.walk import Walk, unknown
 
@@ -59,16 +59,18 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
         for group in schema.GROUPS
         if group is not ROUTE
     }
+    fill_in(groups["server"], machine)
     routes = _routes(walk, raw, places, machine)
     hosts = [
-        Declared(_host_of(owned.pattern), owned.line, route.values.get("tls"), route.place)
+        Declared(host_of(owned.pattern), owned.line, route.values.get("tls"), route.place)
         for route in routes
         for owned in route.patterns
     ]
     checked = Checked(
         groups["server"], groups["tls"], groups["limits"], groups["timeouts"], routes, hosts
     )
-    check_hosts(hosts, report, listens=bool(groups["server"]["https"]))
+    listens, asks = bool(groups["server"]["https"]), bool(groups["tls"]["ask"])
+    check_hosts(hosts, report, listens=listens, asks=asks)
     _check_patterns(checked, report)
     _check_limits(checked, inside(places, "limits"), report)
     ServerCheck(checked.server, inside(places, "server"), report, machine).run()
@@ -134,10 +136,6 @@ def _check_limits(checked: Checked, place: Node, report: Report) -> None:
         show = kinds.SIZE.show
         message = f"{show(line)} is more than a whole head may have: limits.head is {show(head)}"
         report.add(line_of(inside(place, "request_line")), "limits.request_line", message)
-
-
-def _host_of(pattern: str) -> str:
-    return pattern.partition("/")[0]
 
 
 def _unknown_table(key: str, names: list[str]) -> str:

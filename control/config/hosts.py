@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from control.config.positions import Node, inside, line_of
 from control.config.problem import Report
 
-MODES = ("auto", "internal", "own", "off")
+ON_DEMAND: Final = "on_demand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,18 @@ class HostTls:
     key: str = ""
     client_ca: str = ""
     client_required: bool = True
+
+    @property
+    def stands_for_many(self) -> bool:
+        """Whether each name that it stands for has a certificate of its own: one on demand, and one
+        of a wildcard that no client believes, such as "*.localhost"."""
+        return self.mode == ON_DEMAND or (self.is_wide and self.mode in ("auto", "internal"))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is a wildcard right below a name that nobody owns: clients refuse it."""
+        below = self.host.removeprefix("*.")
+        return below != self.host and ("." not in below or below == "home.arpa")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +49,7 @@ class Acme:
     challenges: tuple[str, ...] = ()  # none is all
     dns_hook: str = ""  # absolute
     dns_wait_s: float = 0.0
+    ask: str = ""  # who allows certificates on demand
 
 
 @dataclass(slots=True)
@@ -49,8 +62,9 @@ class Declared:
     place: Node = field(repr=False)
 
 
-def check_hosts(declared: Iterable[Declared], report: Report, *, listens: bool) -> None:
-    """All routes of a host must say the same, and what they say must be whole."""
+def check_hosts(declared: Iterable[Declared], report: Report, *, listens: bool, asks: bool) -> None:
+    """All routes of a host must say the same, and what they say must be whole. `listens` and `asks`
+    say whether there are `server.https` and `tls.ask`."""
     said: dict[str, Declared] = {}
     seen: set[int] = set()  # a route with several patterns is checked once
     for one in declared:
@@ -67,6 +81,12 @@ def check_hosts(declared: Iterable[Declared], report: Report, *, listens: bool) 
             )
             continue
         _check_one(one, line, report)
+        if one.values.get("mode") == ON_DEMAND and not asks:
+            message = 'needs "ask" in [tls]: without, anybody could have certificates of us'
+            report.add(line, "route.tls", message)
+        elif one.host == "*" and one.values.get("mode") not in (ON_DEMAND, "off"):
+            message = 'means nothing for "*", which names no host: "on_demand" does'
+            report.add(line, "route.tls", message)
         other = said.setdefault(one.host, one)
         if other.values != one.values:
             message = f'"{one.host}" has another "tls" on line {other.line}: write it once'
@@ -81,7 +101,13 @@ def hosts_of(declared: Iterable[Declared], path: str) -> tuple[HostTls, ...]:
         known = found.get(one.host)
         if known is None or (known.values is None and one.values is not None):
             found[one.host] = one
-    return tuple(_host(one, folder, file) for one in found.values() if one.host != "*")
+    hosts = (_host(one, folder, file) for one in found.values())
+    return tuple(host for host in hosts if host.host != "*" or host.mode == ON_DEMAND)
+
+
+def host_of(pattern: str) -> str:
+    """The host of a route's pattern: "*.example.com" of "*.example.com/api/*"."""
+    return pattern.partition("/")[0]
 
 
 def acme_of(values: dict[str, Any], path: str) -> Acme:
@@ -102,6 +128,7 @@ def acme_of(values: dict[str, Any], path: str) -> Acme:
         challenges=values["acme_challenges"],
         dns_hook=place("dns_hook"),
         dns_wait_s=values["dns_wait"],
+        ask=values["ask"] or "",
     )
 
 

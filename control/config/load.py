@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 
 from control.config.check import check
 from control.config.document import parse, read_text
-from control.config.hosts import Acme, HostTls, acme_of, hosts_of
+from control.config.hosts import Acme, HostTls, acme_of
 from control.config.machine import Machine, ThisMachine
 from control.config.positions import scan
 from control.config.problem import Problem, Report
-from control.config.resolve import resolve_routes, resolve_settings, resolve_spec
+from control.config.resolve import resolve_hosts, resolve_routes, resolve_settings, resolve_spec
 from edge.table.model import Route, Settings
 from supervisor.spec import Spec
 
@@ -97,6 +97,6 @@ def loads(text: str, path: str | os.PathLike[str], machine: Machine | None = Non
         settings=resolve_settings(checked, absolute),
         nameservers=checked.server["resolver"],
         acme=acme_of(checked.tls, absolute),
-        hosts=hosts_of(checked.hosts, absolute) if checked.server["https"] else (),
+        hosts=resolve_hosts(checked, absolute),
     )
     return Loaded(text=text, resolved=resolved)

@@ -56,8 +56,6 @@ def route_parts(route: CheckedRoute, folder: str) -> dict[str, Any]:
     parts |= {into: values[key] for key, into in _PLAIN.items() if key in values}
     parts |= {key: make(values[key]) for key, make in _TABLES.items() if key in values}
     parts |= {key: make(folder, values[key]) for key, make in _PLACED.items() if key in values}
-    if values.get("tls", {}).get("client_ca"):
-        parts["client_certificates"] = True
     if not values.keys().isdisjoint(("strip_prefix", "add_prefix", "rewrite")):
         parts["path"] = _path_rewrite(values)
     return parts

@@ -4,6 +4,7 @@ import datetime
 from dataclasses import dataclass
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from control.leaf import is_for_key, names_of
@@ -31,20 +32,24 @@ def read_pair(cert: str, key: str) -> Pair:
     chain_pem, key_pem = _read(cert), _read(key)
     try:
         leaf = x509.load_pem_x509_certificates(chain_pem)[0]
-    except (ValueError, IndexError) as error:
+        names = frozenset(names_of(leaf))
+    except (ValueError, IndexError, x509.DuplicateExtension) as error:
         raise ValueError(f'"{cert}" holds no certificate in PEM: {error}') from None
     try:
         private = load_pem_private_key(key_pem, None)
     except TypeError:
         raise ValueError(f'"{key}" has a password: edged cannot ask for it') from None
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise ValueError(f'"{key}" holds no private key in PEM') from None
-    if not is_for_key(leaf, private):
-        raise ValueError(f'"{key}" is not the key of "{cert}"')
+    try:
+        if not is_for_key(leaf, private):
+            raise ValueError(f'"{key}" is not the key of "{cert}"')
+    except UnsupportedAlgorithm as error:
+        raise ValueError(f'"{cert}" has a key that nobody can use: {error}') from None
     return Pair(
         chain_pem=chain_pem,
         key_pem=key_pem,
-        names=frozenset(names_of(leaf)),
+        names=names,
         issuer=leaf.issuer.rfc4514_string(),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,

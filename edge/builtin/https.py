@@ -7,8 +7,8 @@ from edge.builtin.route import Router
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.hooks import Hook
-from edge.message import Response
-from edge.table.model import Route
+from edge.message import Response, TlsFacts
+from edge.table.model import Certificate, ClientAuth, Route
 
 CHALLENGE: Final = "/.well-known/acme-challenge/"
 DEFAULT_PORT: Final = 443
@@ -54,7 +54,7 @@ class ToHttps(Hook):
         request, tls = exchange.request, exchange.client.tls
         if tls is not None:
             if request.host != tls.server_name:
-                _check_names(self._router, request.host, tls.owner)
+                _check_names(self._router, request.host, tls.served)
             return None
         if not settings.redirect or exchange.route is None:
             return None
@@ -66,11 +66,25 @@ class ToHttps(Hook):
 
 
 class ClientCertificate(Hook):
-    """Tells peers whose certificate the client has shown."""
+    """Lets in who has shown a certificate of the host's own CA, and tells peers whose it was.
+
+    What counts is the connection that a request came on, and whom its client was verified with: not
+    the port, nor the name that was asked for when it began.
+    """
 
     def applies_to(self, route: Route | None) -> bool:
         """Routes of hosts that ask for one."""
-        return route is not None and route.client_certificates
+        return route is not None and route.client_auth is not None
+
+    def request_filter(self, exchange: Exchange) -> None:
+        """Raises `EdgeError` (403 `client-certificate`, 421 `misdirected`)."""
+        rules = exchange.route.client_auth if exchange.route is not None else None
+        if rules is None or not rules.required or _is_verified(exchange):
+            return
+        tls = exchange.client.tls
+        if tls is not None and not _was_asked(tls, rules):  # on another connection it will be
+            raise EdgeError(Reason.MISDIRECTED, "a connection that was asked for no certificate")
+        raise EdgeError(Reason.CLIENT_CERTIFICATE, exchange.client.address)
 
     def upstream_request_filter(self, exchange: Exchange) -> None:
         """`X-Client-Certificate-Sha256`, which no client can make up."""
@@ -78,7 +92,7 @@ class ClientCertificate(Hook):
         if headers is None:
             return
         headers.remove(FINGERPRINT)
-        if tls is not None and tls.certificate:
+        if tls is not None and _is_verified(exchange):
             headers.set(FINGERPRINT, hashlib.sha256(tls.certificate).hexdigest())
 
 
@@ -88,11 +102,22 @@ FINGERPRINT: Final = "X-Client-Certificate-Sha256"
 # Private
 
 
-def _check_names(router: Router, host: str, owner: str) -> None:
+def _check_names(router: Router, host: str, served: Certificate | None) -> None:
     """A connection of one owner's name must not carry requests to another's (RFC 9110 7.4)."""
     certificate = router.table.certificate(host)
-    if certificate is not None and certificate.owner != owner:
+    if certificate is not None and certificate.owner != (served.owner if served else ""):
         raise EdgeError(Reason.MISDIRECTED, f"{host} on a connection of another name")
+
+
+def _is_verified(exchange: Exchange) -> bool:
+    route, tls = exchange.route, exchange.client.tls
+    if route is None or route.client_auth is None or tls is None or not tls.certificate:
+        return False
+    return _was_asked(tls, route.client_auth)
+
+
+def _was_asked(tls: TlsFacts, rules: ClientAuth) -> bool:
+    return tls.served is not None and tls.served.client_ca_from == rules.ca
 
 
 def _came_by_https(exchange: Exchange) -> bool:

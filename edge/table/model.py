@@ -67,6 +67,7 @@ class Certificate:
     fingerprint: str  # SHA-256 of chain and key
     owner: str = ""  # whose it is: names of one owner may share a connection
     client_ca: str = ""  # PEM file: clients are asked for a certificate of one of these
+    client_ca_from: str = ""  # the file that it was taken from, as routes name it
     client_required: bool = False
 
 
@@ -80,6 +81,7 @@ class TlsSettings:
     handshakes: int = 1000  # under way per worker; past it, accepting waits
     default: str = ""  # the name whose certificate is for clients that ask for an unknown one
     https_port: int = 443  # where a redirect leads
+    on_demand: tuple[str, ...] = ()  # hosts whose certificates are had when they are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +323,14 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAuth:
+    """Certificates that a host asks its clients for."""
+
+    ca: str  # the file of who signs them, as it is configured: `Certificate.client_ca_from`
+    required: bool = True  # nobody is let in without
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
 
@@ -357,7 +367,7 @@ class Route:
     intercept: bool = False  # error pages take the place of a peer's own error answers, too
     security_headers: bool = False
     upstream_tls: UpstreamTls | None = None
-    client_certificates: bool = False  # its host asks for them: the peer is told whose
+    client_auth: ClientAuth | None = None  # what its host asks of clients
 
 
 def encode(value: Route | Settings | Certificate) -> str:
@@ -394,7 +404,7 @@ def decode_settings(text: str) -> Settings:
             Mode(**mode | {"allow": tuple(mode["allow"])}) for mode in raw.get("modes", ())
         ),
         secret=raw.get("secret", ""),
-        tls=TlsSettings(**raw["tls"]) if raw.get("tls") else None,
+        tls=_decode_tls(raw.get("tls")),
     )
 
 
@@ -427,6 +437,7 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
     "sticky": Sticky,
     "breaker": Breaker,
     "upstream_tls": UpstreamTls,
+    "client_auth": ClientAuth,
 }
 
 
@@ -446,6 +457,12 @@ def _compact(value: Route | Settings) -> dict[str, Any]:
     if isinstance(value, Route):
         kept["pattern"], kept["owner"] = value.pattern, value.owner
     return kept
+
+
+def _decode_tls(raw: dict[str, Any] | None) -> TlsSettings | None:
+    if not raw:
+        return None
+    return TlsSettings(**raw | {"on_demand": tuple(raw["on_demand"])})
 
 
 def _decode_part(kind: type, raw: dict[str, Any]) -> object:

@@ -9,7 +9,7 @@ import _ssl
 import logging
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from edge.connection import monotonic
@@ -125,6 +125,25 @@ def new_context(protocol: str = "http/1.1") -> Any:  # noqa: ANN401  a `Context`
     return context
 
 
+def load(certificate: Certificate, protocol: str = "http/1.1") -> Any:  # noqa: ANN401  a `Context`
+    """The context for a certificate. Raises `OSError` or `ValueError` for what OpenSSL refuses."""
+    context = new_context(protocol)
+    if certificate.chain:
+        context.load_cert_chain(certificate.chain, certificate.key)
+    if certificate.client_ca:
+        context.load_verify_locations(certificate.client_ca)
+        is_required = certificate.client_required
+        context.verify_mode = int(ssl.CERT_REQUIRED if is_required else ssl.CERT_OPTIONAL)
+    return context
+
+
+def is_on_demand(name: str, hosts: Iterable[str]) -> bool:
+    """Whether one of the hosts of routes stands for that name: "*", "*.example.com", itself."""
+    return any(
+        host in ("*", name) or (host.startswith("*.") and name.endswith(host[1:])) for host in hosts
+    )
+
+
 def canonical(name: str) -> str:
     """A server's name as tables hold it: lower case, without a last dot."""
     return name.lower().rstrip(".")
@@ -136,15 +155,8 @@ _ASKS_ACME: Final = b"\x0a" + ACME_TLS.encode()
 
 
 def _loaded(certificate: Certificate, protocol: str = "http/1.1") -> Any:  # noqa: ANN401  or None
-    context = new_context(protocol)
     try:
-        context.load_cert_chain(certificate.chain, certificate.key)
-        if certificate.client_ca:
-            context.load_verify_locations(certificate.client_ca)
-            context.verify_mode = int(
-                ssl.CERT_REQUIRED if certificate.client_required else ssl.CERT_OPTIONAL
-            )
+        return load(certificate, protocol)
     except (OSError, ValueError) as error:
         log.error("the certificate %s cannot be used: %s", certificate.chain, error)
         return None
-    return context

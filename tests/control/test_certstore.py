@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from control.certstore import KEPT_S, CertificateStore
 from control.durable import Owner
 
@@ -48,3 +50,19 @@ def test_what_a_crash_has_left_goes_too(tmp_path: Path) -> None:
     age(str(left), KEPT_S + 60)
     files.clean(set())
     assert not left.exists()
+
+
+def test_what_is_used_again_is_young_again(tmp_path: Path) -> None:
+    files = store(tmp_path)
+    folder = files.put(b"chain", b"key").folder
+    age(folder, KEPT_S + 60)
+    files.put(b"chain", b"key")
+    files.clean(set())
+    assert os.path.exists(folder)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_is_used_again_is_its_users_of_now(tmp_path: Path) -> None:
+    place = store(tmp_path).put(b"chain", b"key")
+    CertificateStore(str(tmp_path / "certs"), Owner(65534, 65534)).put(b"chain", b"key")
+    assert {os.stat(path).st_uid for path in (place.folder, place.chain, place.key)} == {65534}

@@ -1,71 +1,25 @@
-"""Certificates: those that clients show, and those that come from files."""
+"""Certificates that come from files."""
 
+import contextlib
 import socket
+import sqlite3
 import ssl
 import stat
+import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.support.certificates import TestAuthority
-from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
 from tests.support.origin import ScriptedOrigin
 from tests.support.ports import free_address, split_address
-from tests.support.secure import Secure, body, own, serving, subject_of
-from tests.support.tls_client import TlsClient, context_for
+from tests.support.secure import Secure, body, serving, subject_of
 
 
 @pytest.fixture
 def secure(origin: ScriptedOrigin) -> Iterator[Secure]:
     with serving(origin) as served:
         yield served
-
-
-# Certificates of clients
-
-
-def test_a_host_may_ask_clients_for_certificates(origin: ScriptedOrigin) -> None:
-    more = 'client_ca = "tls/clients.pem"\n'
-    text = (
-        route("a.test", origin.address)
-        + own("a.test", more)
-        + route("b.test", origin.address)
-        + own("b.test", more + "client_required = false\n")
-        + route("plain.test", origin.address)
-    )
-    https = free_address()
-    edged = Edged(workers=2, server=f'https = ["{https}"]')
-    folder = edged.folder / "tls"
-    folder.mkdir()
-    ca, clients, others = (TestAuthority(folder, name) for name in ("tests", "clients", "others"))
-    for name in ("a.test", "b.test"):
-        ca.issue(name)
-    ada, eve = clients.issue("ada", into="ada"), others.issue("eve", into="eve")
-    edged.write(text)
-
-    def ask(host: str, pair: tuple[Path, Path] | None) -> str:
-        context = context_for(ca.root)
-        if pair:
-            context.load_cert_chain(*pair)
-        fields = "X-Client-Certificate-Sha256: forged\r\n"
-        with TlsClient(https, host, context) as client:
-            client.get(host=host, fields=fields)
-        return origin.requests[-1].get("X-Client-Certificate-Sha256")
-
-    with edged:
-        assert len(ask("a.test", ada)) == 64
-        assert ask("b.test", ada) == ask("a.test", ada)
-        assert ask("b.test", None) == ""
-        for pair in (None, eve):
-            with pytest.raises((ssl.SSLError, OSError)):
-                ask("a.test", pair)
-        with pytest.raises((ssl.SSLError, OSError)):
-            ask("b.test", eve)
-
-
-# Files
 
 
 def test_keys_are_readable_by_the_workers_user_alone(secure: Secure) -> None:
@@ -117,8 +71,40 @@ def test_files_that_change_are_served_without_a_reload(secure: Secure) -> None:
     assert served() == after
 
 
+def test_what_cannot_be_published_yet_is_published_later(secure: Secure) -> None:
+    table = sqlite3.connect(secure.edged.folder / "state" / "table.db", isolation_level=None)
+    with contextlib.closing(table):
+        table.execute("BEGIN IMMEDIATE")
+        secure.ca.issue("a.test")
+        eventually(lambda: "are not in place yet" in secure.edged.log, 30)
+        table.execute("ROLLBACK")
+    after = ssl.PEM_cert_to_DER_cert((secure.ca.folder / "a.test.crt").read_text())
+
+    def is_served() -> bool:
+        with secure.client() as client:
+            return client.tls.getpeercert(True) == after
+
+    eventually(is_served, 30)
+
+
 def test_sockets_without_tls_are_not_needed(origin: ScriptedOrigin) -> None:
     with serving(origin) as served, socket.create_connection(split_address(served.https)):
         assert served.edged.ctl_json("status")["https"] == [served.https]
         hosts = {each["host"] for each in served.edged.ctl_json("certs")["certs"]}
         assert hosts == {"a.test", "b.test", "also-b.test", "*.wild.test", "exact.wild.test"}
+
+
+def test_a_key_that_is_too_weak_to_serve_is_refused_at_the_reload(secure: Secure) -> None:
+    """It is in order as such, and workers could not load it."""
+    folder = secure.ca.folder
+    for command in (
+        "req -x509 -newkey rsa:512 -nodes -subj /CN=a.test -addext subjectAltName=DNS:a.test"
+        " -keyout weak.key -out weak.crt -days 3",
+    ):
+        subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+    secure.edged.write(body(free_address()).replace("tls/a.test.", "tls/weak."))
+    outcome = secure.edged.ctl("reload")
+    assert outcome.code == 1
+    assert "tls/weak.crt" in outcome.err
+    with secure.client() as client:
+        assert subject_of(client) == {"a.test"}

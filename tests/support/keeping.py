@@ -76,8 +76,8 @@ class Keeping:
     def obtain(self, *specs: CertSpec, within_s: float = 40.0) -> list[Cert]:
         """Begin, and wait until each has its certificate."""
         self.begin(*specs)
-        self.until(lambda: len(self.keeper.served()) == len(specs), within_s)
-        return [self.keeper.served()[spec.id] for spec in specs]
+        self.until(lambda: all(self.keeper.latest(spec.id) for spec in specs), within_s)
+        return [cert for spec in specs if (cert := self.keeper.latest(spec.id))]
 
     def line(self, name: str) -> dict[str, Any]:
         """What `edgectl certs` says of it."""
