@@ -1,11 +1,13 @@
 """How connections with TLS end: whoever has said that it sends nothing more still reads."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.support.client import Client
+from tests.support.client import PATIENCE_S, Client
 from tests.support.edged import route
 from tests.support.eventually import eventually
 from tests.support.origin import OriginConnection, ScriptedOrigin
@@ -15,6 +17,9 @@ from tests.support.tls_by_hand import TlsByHand
 PIECE = b"x" * 40_000
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
 UPGRADE = b"GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+
+MUCH = 40_000_000
+"""More than all buffers between a client and an origin that does not read."""
 
 Served = tuple[Secure, ScriptedOrigin]
 
@@ -52,7 +57,7 @@ def test_an_upload_is_read_on_behind_its_refusal(served: Served) -> None:
 def test_a_client_that_reads_after_its_upload_gets_the_refusal(served: Served) -> None:
     with served[0].by_hand() as client:
         client.shake_hands()
-        client.send(upload(20), *[PIECE] * 20)
+        client.send(upload(20) + PIECE * 20)  # much is there when it is refused
         assert client.read_answer("POST").status == 413
         assert client.read_some() == b""
 
@@ -64,6 +69,7 @@ def test_a_client_without_tls_gets_its_answer_and_no_reset(served: Served) -> No
             answer = client.read_answer("POST")
             assert (answer.status, answer.get("X-Edge-Error")) == (400, "plain-http")
             assert client.ending() == "fin"
+            client.send(b"a reset behind the end would be told here")
 
 
 # Tunnels of which one side has ended
@@ -115,21 +121,28 @@ def test_a_client_that_has_ended_its_half_gets_the_rest(
 def test_a_client_whose_other_side_has_ended_is_heard_to_its_end(
     tunnel: Callable[..., TlsByHand],
 ) -> None:
+    """What waits to be read while the edge passes the end on is not lost by that."""
+    is_full = threading.Event()
     heard = []
 
     def end_first(connection: OriginConnection) -> None:
         connection.read_head()
-        connection.send(SWITCHED, b"no more from here")
+        connection.send(SWITCHED)
+        is_full.wait(PATIENCE_S)
+        connection.send(b"no more from here")
         connection.close()
         heard.append(read_all(connection))
 
     client = tunnel(end_first)
-    assert client.read_to_end() == b"no more from here"
-    for _ in range(5):
-        client.send(PIECE)
-        eventually(client.is_taken)
+    sealed = client.seal(bytes(MUCH))
+    with ThreadPoolExecutor(1) as pool:
+        sending = pool.submit(client.send_plainly, sealed)
+        eventually(lambda: not any(client.is_taken() for _ in range(30)))
+        is_full.set()
+        assert client.read_to_end() == b"no more from here"
+        sending.result(PATIENCE_S)
     client.say_goodbye()
-    assert eventually(lambda: heard) == [200_000]
+    assert eventually(lambda: heard) == [MUCH]
     client.finish_writing()
     assert client.ending_plainly(5.0) == "fin"
 

@@ -34,11 +34,15 @@ class TlsByHand(Client):
         """Send bytes as they are."""
         super().send(data)
 
+    def seal(self, data: bytes) -> bytes:
+        """What TLS makes of it, to be sent plainly."""
+        self._tls.write(data)
+        return self._out.read()
+
     def send(self, *pieces: bytes) -> None:
-        """Send the pieces, each in a record of its own."""
+        """Send the pieces, each in records of its own."""
         for piece in pieces:
-            self._tls.write(piece)
-            super().send(self._out.read())
+            super().send(self.seal(piece))
 
     def ending_plainly(self, within_s: float) -> str:
         """As `ending`, of the connection beneath TLS; bytes that come are lost."""
