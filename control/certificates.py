@@ -18,12 +18,13 @@ from gevent.event import Event
 
 from control import tickets
 from control.acme.keeper import Store
-from control.authority import Authority
+from control.authority import Authority, is_due
 from control.certstore import CertificateStore, store_of
 from control.config.hosts import Acme, HostTls
+from control.demand import Demand
 from control.events import Events
 from control.issuing import Issuing, issuing_of
-from control.provider import BadFile, Origin, Provider, Served, is_public
+from control.provider import WITHOUT, BadFile, Origin, Provider, Served, is_public
 from control.publish import Changes, Publisher
 from control.refusal import Refused
 from edge.table.model import decode_certificate, encode
@@ -38,6 +39,10 @@ LOOK_S: Final = 5.0
 
 CLEAN_S: Final = 3600.0
 """Old folders are removed that often."""
+
+DEMAND_S: Final = 60.0
+DEMAND_LOOK_S: Final = 0.02
+"""A client that waits for a certificate on demand is answered within that time."""
 
 AT_ONCE: Final = 50
 """Hosts that are looked at before others have a turn; at the start none waits for more."""
@@ -60,6 +65,7 @@ class CertificateDesk:
     publisher: Publisher
     events: Events
     files: CertificateStore
+    demand: Demand
     _hosts: dict[str, HostTls] = field(default_factory=dict)
     _served: dict[str, Served] = field(default_factory=dict)  # by host: they are published
     _staged: dict[str, Served] = field(default_factory=dict)  # they are not, yet
@@ -80,11 +86,11 @@ class CertificateDesk:
         found = self.issuing.solver.rows()
         problems: list[str] = []
         made = 0
-        for host in hosts:
+        for host in self.demand.expand(hosts):
             row = _row(host)
             published = self.publisher.published.get(row)
             if not strict:
-                if published is not None and host.mode != "off":
+                if published is not None and host.mode not in WITHOUT:
                     found[row] = published  # it is looked at right after the start
                 elif made < AT_ONCE:
                     served = self._provided(host)
@@ -108,12 +114,14 @@ class CertificateDesk:
 
     def follow(self, hosts: tuple[HostTls, ...], acme: Acme) -> None:
         """Those are the hosts now, and the rows that were made last are published."""
+        self.demand.follow(acme.ask)
+        hosts = self.demand.expand(hosts)
         self._hosts = {host.host: host for host in hosts}
         self._settle(self._hosts)
         for known in (self._served, self._staged, self._problems):
             for gone in known.keys() - self._hosts.keys():
                 known.pop(gone)
-        self.issuing.follow([host for host in hosts if is_public(host)], acme)
+        self.issuing.follow(self._public(), acme)
         self._wake.set()
 
     def listed(self) -> list[dict[str, Any]]:
@@ -122,7 +130,7 @@ class CertificateDesk:
         return [
             self._described(host, kept.get(host.host, {}))
             for host in self._hosts.values()
-            if host.mode != "off"
+            if host.mode not in WITHOUT
         ]
 
     def renew(self, host: str) -> dict[str, Any]:
@@ -135,7 +143,31 @@ class CertificateDesk:
         self.issuing.keeper.revoke(host)
         return {"host": host}
 
+    def obtain(self, name: str, within_s: float = DEMAND_S) -> dict[str, Any]:
+        """Have a certificate for a name that a client asks for, if a route stands for it and the
+        operator's service allows it; it is in place when this returns. Raises `Refused`."""
+        deadline = time.monotonic() + within_s
+        host = self._hosts.get(name)
+        if host is None:
+            allowed = self.demand.allow(name, self._hosts)
+            with self.publisher.lock:
+                host = self._hosts.setdefault(name, allowed)
+                self.issuing.follow(self._public())
+            self._wake.set()
+        while name not in self._served:
+            problem = self._described(host, self.issuing.keeper.line(name))["problem"]
+            if problem:
+                raise Refused("acme-failed", f"There is no certificate for {name}: {problem}")
+            if time.monotonic() > deadline:
+                raise Refused("timeout", f"The certificate for {name} takes longer.")
+            gevent.sleep(DEMAND_LOOK_S)
+        self.publisher.wait()
+        return {"host": name}
+
     # Private
+
+    def _public(self) -> list[HostTls]:
+        return [host for host in self._hosts.values() if is_public(host)]
 
     def _present(self, host: HostTls) -> Served | None:
         """What it has, or what was made for it last."""
@@ -219,6 +251,7 @@ class CertificateDesk:
                 if time.monotonic() - cleaned > CLEAN_S and self.publisher.is_open:
                     cleaned = time.monotonic()
                     self._clean()
+                    self._review()
             except Refused as refusal:
                 log.error("certificates are not in place yet: %s", refusal.message)
             except Exception:  # a bug here must not end the renewals of all
@@ -240,6 +273,23 @@ class CertificateDesk:
             if key.startswith(ROW)
         }
         self.files.clean(named)
+
+    def _review(self) -> None:
+        """Names on demand that are due are asked about again. Raises `Refused`."""
+        now = self.provider.authority.clock()
+        for name, served in [*self._served.items()]:
+            if not is_due(served.not_before, served.not_after, now):
+                continue
+            if not self.demand.is_denied(name):
+                continue
+            with self.publisher.lock:
+                self.demand.forget(name)
+                host = self._hosts.pop(name, None)
+                if host is not None:
+                    self.publisher.publish(Changes(put={}, removed=(_row(host),)), within_s=0.0)
+                self._served.pop(name, None)
+                self.issuing.follow(self._public())
+            log.info("%s is denied a certificate from now on", name)
 
     def _described(self, host: HostTls, kept: dict[str, Any]) -> dict[str, Any]:
         served, problem = self._served.get(host.host), self._problems.get(host.host)
@@ -263,7 +313,7 @@ def desk_of(spec: Spec, publisher: Publisher, events: Events, store: Store) -> C
     issuing = issuing_of(os.path.join(spec.state_dir, VAULT), store, publisher, events, files)
     authority = Authority(os.path.join(spec.state_dir, "authority"))
     provider = Provider(files, authority, issuing.keeper.latest)
-    return CertificateDesk(provider, issuing, publisher, events, files)
+    return CertificateDesk(provider, issuing, publisher, events, files, Demand(store))
 
 
 # Private

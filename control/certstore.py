@@ -6,7 +6,6 @@ that user's alone. Another certificate is another folder: what serves is never o
 
 import hashlib
 import os
-import pwd
 import shutil
 from collections.abc import Container
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Final
 
 from control import durable
 from control.events import wall_time
+from supervisor.identity import resolve
 from supervisor.spec import Spec
 
 FOLDER: Final = "certs"
@@ -94,8 +94,6 @@ class CertificateStore:
 
 def store_of(spec: Spec) -> CertificateStore:
     """The store of an edged. Its workers' user owns the folders, when that is another than ours."""
-    owner = durable.Owner()
-    if os.geteuid() == 0 and spec.user:
-        entry = pwd.getpwnam(spec.user)
-        owner = durable.Owner(entry.pw_uid, entry.pw_gid)
+    identity = resolve(spec)
+    owner = durable.Owner(identity.uid, identity.gid) if identity.differs else durable.Owner()
     return CertificateStore(os.path.join(spec.state_dir, FOLDER), owner)

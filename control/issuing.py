@@ -84,10 +84,10 @@ class Issuing:
     solver: TableSolver
     _acme: Acme = field(default_factory=Acme)
 
-    def follow(self, hosts: Iterable[HostTls], acme: Acme) -> None:
-        """Certificates for those hosts, and no others, from now on."""
-        self._acme = acme
-        self.keeper.want([spec_of(host.host, acme) for host in hosts])
+    def follow(self, hosts: Iterable[HostTls], acme: Acme | None = None) -> None:
+        """Certificates for those hosts, and no others, from now on; with other settings, maybe."""
+        self._acme = acme or self._acme
+        self.keeper.want([spec_of(host.host, self._acme) for host in hosts])
 
     def described(self) -> dict[str, dict[str, Any]]:
         """What the keeper says of each host."""

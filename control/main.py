@@ -37,12 +37,12 @@ from control.reload import Reloader
 from control.state import State
 from control.upgrade import Upgrader
 from edge.shared.segment import Segment
-from supervisor.spec import ControlSetup
+from supervisor.identity import resolve
+from supervisor.spec import SOCKET_NAME, ControlSetup
 
 log = logging.getLogger("control")
 
 STATE_NAME: Final = "state.db"
-SOCKET_NAME: Final = "edged.sock"
 MEND_S: Final = 2.0
 LAST_ANSWER_S: Final = 30.0
 MASTER_FACTS_S: Final = 5.0
@@ -102,7 +102,11 @@ class Control:
             self._mind_bans()
         except Refused as refusal:
             log.error("bans are not taken up yet: %s", refusal.message)
-        admin = Server(self.setup.admin_fd, self.api, PeerCheck(self._socket_path()))
+        admin = Server(
+            self.setup.admin_fd,
+            self.api,
+            PeerCheck(self._socket_path(), resolve(self.setup.spec).uid),
+        )
         admin.start()
         if self.setup.metrics_fd >= 0:
             collector = EdgeCollector(self.sources.segment, self._gauges)

@@ -17,7 +17,7 @@ from control.acme.vault import Cert
 from control.authority import Authority, is_due, is_internal
 from control.certstore import CertificateStore
 from control.config import pem
-from control.config.hosts import HostTls
+from control.config.hosts import ON_DEMAND, HostTls
 from control.events import wall_time
 from control.issuing import read_issued
 from control.refusal import Refused
@@ -25,6 +25,9 @@ from edge.table.model import Certificate
 from edge.tls.contexts import load
 
 INTERNAL: Final = "the internal CA"
+WITHOUT: Final = ("off", ON_DEMAND)
+"""Modes of hosts that have no certificate themselves."""
+
 _OWN: Final = "own"
 
 
@@ -62,7 +65,7 @@ class Provider:
 
     def origin(self, host: HostTls) -> Origin | None:
         """What its certificate is to be made from; None while there is nothing."""
-        if host.mode == "off":
+        if host.mode in WITHOUT:
             return None
         if is_public(host):
             cert = self.latest(host.host)
@@ -111,7 +114,7 @@ class Provider:
 
     def _kept_on(self, host: HostTls, present: Served | None) -> Served | None:
         """A host that has just come to a public CA goes on with what it had."""
-        if present is None or host.mode == "off":
+        if present is None or host.mode in WITHOUT:
             return None
         if present.certificate.client_ca_from == host.client_ca:
             return _owned(present, host)

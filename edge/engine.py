@@ -20,6 +20,7 @@ from edge.pool import Pool
 from edge.rewrite import Networks, networks
 from edge.table.model import Limits, Route, Settings, Timeouts, TlsSettings
 from edge.table.reader import Table
+from edge.wishes import Wishes
 
 
 class Engine:
@@ -39,6 +40,7 @@ class Engine:
         self.live: set[Any] = set()  # the open sessions, and handshakes before them
         self.pool = Pool(self.connections)
         self.fetcher = Fetcher(self.pool)
+        self.wishes = Wishes(self.fetcher, "")
         self.chains = chains
         self.base = chains.base()  # what passes before a route is known, and without one
         self.peers = peers
@@ -164,6 +166,10 @@ class Turns:
         self._taken -= 1
         if self._waiting:
             self._loop.run_callback(self._give)
+
+    def resume(self) -> None:
+        """For a task that had ended its turn to wait for something, and goes on now."""
+        self._taken += 1
 
     # Private
 

@@ -10,7 +10,9 @@ import contextlib
 import logging
 from typing import Final
 
-from edge.connection import Expired, Gone, monotonic
+import gevent
+
+from edge.connection import NEVER, Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason
 from edge.message import TlsFacts
@@ -21,12 +23,20 @@ from edge.session import Session
 from edge.shared import counters
 from edge.table.model import TlsSettings
 from edge.tls.connection import HandshakeFailed, TlsConnection
-from edge.tls.contexts import Contexts
+from edge.tls.contexts import Contexts, canonical, is_on_demand
+from edge.tls.hello import LARGEST, server_name
 
 log = logging.getLogger("edge.handshake")
 
 HELLO_BYTES: Final = 4096
 PROXY_BYTES: Final = 1024
+
+CERTIFICATE: Final = "certificate"
+WISHES: Final = 8
+"""Names that a worker waits for at once: strangers choose them."""
+
+WISH_S: Final = 60.0
+TABLE_S: Final = 2.0
 
 _DEFAULT: Final = TlsSettings()
 
@@ -169,11 +179,59 @@ class Handshake:
     def _shake(self) -> None:
         engine, connection = self._engine, self._connection
         hello = connection.peek(HELLO_BYTES) if engine.table.has_challenges else b""
-        connection.begin(self._contexts.base_for(hello or b""), server_side=True)
+        tls = engine.table.settings.tls
+        base = self._contexts.base_for(hello or b"")
+        if tls is not None and tls.on_demand and base is self._contexts.base:
+            self._have_certificate(tls)  # but not for the CA, who comes for that very certificate
+        connection.begin(base, server_side=True)
         connection.shake_hands(self._deadline)
         given = connection.certificate
         if given is not None and given.client_required and not connection.peer_certificate():
             raise HandshakeFailed("no certificate of the client")  # resumed from elsewhere
+
+    def _have_certificate(self, tls: TlsSettings) -> None:
+        """When the name has none, but may have one on demand: wait for that."""
+        engine = self._engine
+        name = canonical(self._asked_name())
+        if not name or engine.table.certificate(name) or not is_on_demand(name, tls.on_demand):
+            return
+        if engine.wishes.count(CERTIFICATE) >= WISHES and not engine.wishes.is_under_way(
+            CERTIFICATE, name
+        ):
+            log.debug("too many names wait for their certificates: %s is not asked for", name)
+            return
+        connection = self._connection
+        connection.read_deadline = NEVER
+        engine.handshakes.end()  # while it waits, others have its turn
+        try:
+            self._wait_for_certificate(name)
+        finally:
+            engine.handshakes.resume()
+        if connection.closed:
+            raise Gone("closed by the edge")
+        # It was the client who waited.
+        connection.read_deadline = self._deadline = monotonic() + tls.handshake_s
+
+    def _wait_for_certificate(self, name: str) -> None:
+        engine = self._engine
+        answer = engine.wishes.wait(CERTIFICATE, name, WISH_S)
+        if not answer:
+            log.debug("no certificate for %s: %s", name, answer.message)
+        now = monotonic()
+        while answer and not engine.table.certificate(name) and monotonic() < now + TABLE_S:
+            gevent.sleep(0.005)  # control has published it
+
+    def _asked_name(self) -> str:
+        connection = self._connection
+        while True:
+            data = connection.peek(LARGEST) or b""
+            name = server_name(data)
+            if name is not None:
+                return name
+            connection.read_deadline = self._deadline
+            connection.wait_for_more(len(data))
+            if len(connection.peek(LARGEST) or b"") == len(data):
+                return ""  # it says no more: OpenSSL knows what that is
 
     def _expire(self) -> None:
         """Its time is over while nobody reads: silent, in a PROXY header, or before its turn."""

@@ -14,6 +14,7 @@ class WorkerOptions:
     drain_s: float = 30.0  # a draining worker finishes exchanges that long
     drain_upgraded_s: float = 3600.0  # and tunnels and event streams that long
     server_name: str = "edged"  # what `Via` says
+    control_path: str = ""  # unix socket on which control hears wishes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from edge.shared.segment import Segment
 from edge.table.model import Certificate
 from edge.table.reader import TableError, TableReader
 from edge.tls.contexts import Contexts
+from edge.wishes import Wishes
 
 log = logging.getLogger("edge.worker")
 
@@ -96,6 +97,7 @@ class Worker:
             Peers(self.segment, setup.row),
             self.platform.follow,
         )
+        self.engine.wishes = Wishes(self.engine.fetcher, setup.options.control_path)
         self.engine.via = f"\r\nVia: 1.1 {setup.options.server_name}".encode("latin-1")
         self.contexts = self._contexts()
         self.listeners = [

@@ -14,7 +14,7 @@ from supervisor import folders, lock, sockets
 from supervisor.errors import ListenError
 from supervisor.identity import Identity
 from supervisor.listeners import Listeners
-from supervisor.spec import DRAINING_PER_SLOT, MAX_WORKERS, Spec, addresses
+from supervisor.spec import DRAINING_PER_SLOT, MAX_WORKERS, SOCKET_NAME, Spec, addresses
 
 log = logging.getLogger("edged.holdings")
 
@@ -90,7 +90,7 @@ def doorbell() -> int:
 
 def admin_path(run_dir: str) -> str:
     """Where edgectl finds control."""
-    return os.path.join(run_dir, "edged.sock")
+    return os.path.join(run_dir, SOCKET_NAME)
 
 
 # Private

@@ -10,6 +10,9 @@ from typing import Final
 
 from edge.setup import WorkerOptions
 
+SOCKET_NAME: Final = "edged.sock"
+"""The admin socket's, in `run_dir`."""
+
 MAX_WORKERS: Final = 64
 DRAINING_PER_SLOT: Final = 3
 """How many old workers of one slot may linger with long-lived connections; the oldest is ended."""

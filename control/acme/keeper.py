@@ -10,14 +10,13 @@ import hashlib
 import logging
 import random
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
-from control.acme.agenda import Agenda, Duty, agenda_of, described
+from control.acme.agenda import Agenda, Duty
 from control.acme.clock import Clock, WallClock
 from control.acme.failure import HELD, STORAGE, IssueFailed
 from control.acme.issuance import Desk, Issuance
@@ -27,6 +26,7 @@ from control.acme.solver import Solver
 from control.acme.spec import Authority, CertSpec, Kind
 from control.acme.steps import Steps
 from control.acme.vault import Cert, Vault
+from control.acme.watched import Watched
 from control.acme.windows import Windows
 from control.events import Events
 from control.refusal import Refused
@@ -52,23 +52,6 @@ class Store(Protocol):
 
     def kept(self, name: str) -> Any:  # noqa: ANN401  what was kept
         """The value of that name, or None."""
-
-
-@dataclass(slots=True)
-class Watched:
-    """One certificate that is wanted."""
-
-    spec: CertSpec
-    cert: Cert | None = None
-    record: Record = field(default_factory=Record)
-    recalled: bool = False  # the record is the one that was kept
-    ask_at: float = 0.0  # when to ask the CA for its window
-    task: gevent.Greenlet | None = None
-    doing: Duty = Duty.NOTHING
-
-    def agenda(self) -> Agenda:
-        """What is next, and when."""
-        return agenda_of(self.spec, self.cert, self.record, self.ask_at)
 
 
 class Keeper:
@@ -136,10 +119,12 @@ class Keeper:
     def listed(self) -> list[dict[str, Any]]:
         """Every certificate for an operator: what it is, and what happens next."""
         now = self.desk.clock.now()
-        return [
-            described(each.spec, each.cert, each.record, each.agenda(), each.doing, now)
-            for _, each in sorted(self._watched.items())
-        ]
+        return [each.described(now) for _, each in sorted(self._watched.items())]
+
+    def line(self, name: str) -> dict[str, Any]:
+        """The same of one, or nothing."""
+        watched = self._watched.get(name)
+        return watched.described(self.desk.clock.now()) if watched is not None else {}
 
     def renew(self, name: str) -> None:
         """Obtain a new one now, also one that was given up. Raises `Refused`."""

@@ -9,12 +9,15 @@ from urllib.parse import parse_qs
 import gevent
 
 from control.admin.commands import Commands, Document, Query
-from control.admin.protocol import BODY_BYTES, status_of
+from control.admin.protocol import BODY_BYTES, WORKER, status_of
 from control.refusal import Refused
 
 log = logging.getLogger("control.admin")
 
 BODY_WAIT_S: Final = 10.0
+
+WISHES: Final = "/v1/wishes"
+"""Where workers ask for what is not in the table yet."""
 
 Environ = Mapping[str, Any]
 Start = Callable[[str, list[tuple[str, str]]], object]
@@ -54,6 +57,7 @@ class Api:
             "/v1/certs/renew": commands.renew_certificate,
             "/v1/certs/revoke": commands.revoke_certificate,
             "/v1/resume": commands.resume,
+            f"{WISHES}/certificate": commands.obtain_certificate,
         }
         self._follow = commands.follow
 
@@ -81,6 +85,8 @@ class Api:
         if path not in self._asked and path not in self._ordered:
             known = ", ".join([*self._asked, *self._ordered])
             raise Refused("not-found", f"There is no {path[:200]!r} here, but {known}.")
+        if environ.get(WORKER) and not path.startswith(f"{WISHES}/"):
+            raise Refused("forbidden", "The workers' user may ask for wishes only.")
         allowed = "GET" if path in self._asked else "POST"
         if method != allowed:
             raise Refused("method", f"{path} is asked with {allowed}, not {method[:32]}.")

@@ -204,6 +204,10 @@ class Commands:
         """Have the certificate of `host` revoked; a new one follows."""
         return self._sources.reloader.certificates.revoke(_text(body, "host"))
 
+    def obtain_certificate(self, body: Document) -> Document:
+        """Have a certificate on demand for `name`; a worker asks when a client does."""
+        return self._sources.reloader.certificates.obtain(_text(body, "name"))
+
     def reload(self, body: Document) -> Document:
         """Apply the file on disk; `roll` also rolls the workers."""
         return self._sources.reloader.reload(roll=_flag(body, "roll"))

@@ -3,6 +3,9 @@
 from typing import Final
 
 BODY_BYTES: Final = 1 << 20
+WORKER: Final = "edged.worker"
+"""What a WSGI environment has when the workers' user asks, and that is none who may do more."""
+
 PAGE: Final = 100
 LARGEST_PAGE: Final = 10_000
 
@@ -11,12 +14,14 @@ STATUS: Final[dict[str, str]] = {
     "bad-url": "400 Bad Request",
     "bad-client": "400 Bad Request",
     "forbidden": "403 Forbidden",
+    "denied": "403 Forbidden",
     "not-found": "404 Not Found",
     "method": "405 Method Not Allowed",
     "authority-broken": "503 Service Unavailable",
     "busy": "409 Conflict",
     "still-busy": "409 Conflict",
     "restart-needed": "409 Conflict",
+    "too-many": "429 Too Many Requests",
     "too-large": "413 Content Too Large",
     "config-invalid": "422 Unprocessable Content",
     "hooks-failed": "422 Unprocessable Content",
@@ -30,6 +35,7 @@ STATUS: Final[dict[str, str]] = {
     "database-corrupt": "503 Service Unavailable",
     "disk-full": "507 Insufficient Storage",
     "master-gone": "503 Service Unavailable",
+    "timeout": "504 Gateway Timeout",
     "master-silent": "504 Gateway Timeout",
     "state-newer": "503 Service Unavailable",
     "stopping": "503 Service Unavailable",

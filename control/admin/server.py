@@ -2,6 +2,7 @@
 
 Who asks is what the kernel says (SO_PEERCRED): root, edged's own user, or a member of the group
 that the socket's file belongs to. The file's mode says the same to whom cannot connect at all.
+Workers come here, too, with what they wish for, and get nothing else.
 """
 
 import json
@@ -11,17 +12,26 @@ import pwd
 import socket as stdlib_socket
 import struct
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gevent
 from gevent import pywsgi, socket
 from gevent.pool import Pool
 
+from control.admin.protocol import WORKER
+
 log = logging.getLogger("control.admin")
 
-CONNECTIONS: Final = 128
+CONNECTIONS: Final = 512
 HEAD_WAIT_S: Final = 30.0
 SO_PEERGROUPS: Final = 59  # linux/socket.h; Python has no name for it
+
+
+class Peer(NamedTuple):
+    """Who asks."""
+
+    refusal: str = ""  # why it may not
+    is_worker: bool = False  # it may ask for wishes only
 
 
 class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
@@ -29,16 +39,22 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
 
     def handle(self) -> None:
         """Serve the connection, if its peer may ask."""
-        refusal = self.server.refusal_of(self.socket)
-        if not refusal:
+        self.peer: Peer = self.server.check(self.socket)
+        if not self.peer.refusal:
             super().handle()
             return
         try:
-            self.socket.sendall(_raw("403 Forbidden", "forbidden", refusal))
+            self.socket.sendall(_raw("403 Forbidden", "forbidden", self.peer.refusal))
         except OSError as error:
             log.debug("a refused peer is gone: %s", error)
         finally:
             self.socket.close()
+
+    def get_environ(self) -> dict[str, Any]:
+        """As WSGI has it, and who asks."""
+        environ: dict[str, Any] = super().get_environ()
+        environ[WORKER] = self.peer.is_worker
+        return environ
 
     def handle_one_request(self) -> Any:  # noqa: ANN401  pywsgi's own protocol
         """A request, or whatever else came."""
@@ -72,10 +88,10 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc]
         self,
         fd: int,
         application: Callable[..., Iterable[bytes]],
-        refusal_of: Callable[[Any], str] = lambda _: "",
+        check: Callable[[Any], Peer] = lambda _: Peer(),
     ) -> None:
-        """`refusal_of` says of a connection why its peer may not ask; "" when it may."""
-        self.refusal_of = refusal_of
+        """`check` says of a connection who its peer is."""
+        self.check = check
         super().__init__(
             socket.socket(fileno=fd),
             application,
@@ -94,28 +110,32 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc]
 
 
 class PeerCheck:
-    """Who may use the admin socket."""
+    """Who may use the admin socket, and for what: the workers' user, if that is another than ours,
+    faces strangers all day."""
 
-    def __init__(self, socket_path: str) -> None:
+    def __init__(self, socket_path: str, workers_uid: int) -> None:
         self._path = socket_path
+        self._workers_uid = workers_uid
 
     def __repr__(self) -> str:
         return f"<PeerCheck {self._path}>"
 
-    def __call__(self, connection: Any) -> str:  # noqa: ANN401  a gevent socket
-        """Why the peer of a connection may not ask, or ""."""
+    def __call__(self, connection: Any) -> Peer:  # noqa: ANN401  a gevent socket
+        """The peer of a connection."""
         size = struct.calcsize("3i")
         ucred = connection.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_PEERCRED, size)
         _, uid, gid = struct.unpack("3i", ucred)
         if uid in (0, os.geteuid()):
-            return ""
+            return Peer()
+        if uid == self._workers_uid:
+            return Peer(is_worker=True)
         try:
             wanted = os.stat(self._path).st_gid
         except OSError as error:
-            return f"{self._path} cannot be looked at: {error.strerror}."
+            return Peer(f"{self._path} cannot be looked at: {error.strerror}.")
         if wanted == gid or wanted in _groups(connection, uid, gid):
-            return ""
-        return (
+            return Peer()
+        return Peer(
             f"User id {uid} may not use this socket: be root, edged's own user,"
             f" or in group id {wanted}."
         )

@@ -203,6 +203,7 @@ def trusted(document: Document) -> str:
     would = "would " if document["dry_run"] else ""
     lines = [f"{would}{step}" for step in document["done"]]
     lines += [f"failed to {step}" for step in document["failed"]]
+    lines += document["notes"]
     return printable("\n".join(lines) if lines else "there is nothing to do")
 
 

@@ -45,7 +45,7 @@ def parse_peer(text: str) -> str:
     try:
         return f"{_literal(host)}:{port}"
     except ValueError:
-        if not _is_name(host):
+        if not is_hostname(host):
             raise ValueError(f'"{host}" in "{text}" is no IP address and no host name') from None
     return f"{host.lower()}:{port}"
 
@@ -97,6 +97,11 @@ def parse_authority(text: str) -> str:
     return text.lower()
 
 
+def is_hostname(text: str) -> bool:
+    """Whether that is a name, and no address."""
+    return bool(_NAME.fullmatch(text)) and not text.rsplit(".", 1)[-1].isdigit()
+
+
 # Private
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -119,16 +124,12 @@ def _refuse_scheme(text: str) -> None:
     )
 
 
-def _is_name(host: str) -> bool:
-    return bool(_NAME.fullmatch(host)) and not host.rsplit(".", 1)[-1].isdigit()
-
-
 def _service(text: str) -> str:
     name = text.removeprefix("srv:")
     bare, colon, _ = name.partition(":")
     if colon:
         raise ValueError(f'"{text}" has a port: SRV records say it, write "srv:{bare}"')
-    if not _is_name(name):
+    if not is_hostname(name):
         raise ValueError(f'"{text}" names no service: write it like "srv:_http._tcp.api.internal"')
     return f"srv:{name.lower()}"
 

@@ -17,7 +17,7 @@ from control.config.positions import Keys, Node, inside, line_of
 from control.config.problem import Report
 from control.config.route_schema import ROUTE
 from control.config.routes import check_files, check_route
-from control.config.server import ServerCheck
+from control.config.server import ServerCheck, fill_in
 from control.config.setting import Group, Setting, Shape
 from control.config.units import toml_type
 
@@ -64,6 +64,7 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
         for group in schema.GROUPS
         if group is not ROUTE
     }
+    fill_in(groups["server"], machine)
     routes = _routes(walk, raw, places, machine)
     hosts = [
         Declared(host_of(owned.pattern), owned.line, route.values.get("tls"), route.place)
@@ -73,7 +74,8 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
     checked = Checked(
         groups["server"], groups["tls"], groups["limits"], groups["timeouts"], routes, hosts
     )
-    check_hosts(hosts, report, listens=bool(groups["server"]["https"]))
+    listens, asks = bool(groups["server"]["https"]), bool(groups["tls"]["ask"])
+    check_hosts(hosts, report, listens=listens, asks=asks)
     _check_patterns(checked, report)
     _check_limits(checked, inside(places, "limits"), report)
     ServerCheck(checked.server, inside(places, "server"), report, machine).run()

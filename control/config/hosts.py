@@ -3,12 +3,12 @@
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from control.config.positions import Node, inside, line_of
 from control.config.problem import Report
 
-MODES = ("auto", "internal", "own", "off")
+ON_DEMAND: Final = "on_demand"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,7 @@ class Acme:
     challenges: tuple[str, ...] = ()  # none is all
     dns_hook: str = ""  # absolute
     dns_wait_s: float = 0.0
+    ask: str = ""  # who allows certificates on demand
 
 
 @dataclass(slots=True)
@@ -49,8 +50,9 @@ class Declared:
     place: Node = field(repr=False)
 
 
-def check_hosts(declared: Iterable[Declared], report: Report, *, listens: bool) -> None:
-    """All routes of a host must say the same, and what they say must be whole."""
+def check_hosts(declared: Iterable[Declared], report: Report, *, listens: bool, asks: bool) -> None:
+    """All routes of a host must say the same, and what they say must be whole. `listens` and `asks`
+    say whether there are `server.https` and `tls.ask`."""
     said: dict[str, Declared] = {}
     seen: set[int] = set()  # a route with several patterns is checked once
     for one in declared:
@@ -67,6 +69,12 @@ def check_hosts(declared: Iterable[Declared], report: Report, *, listens: bool) 
             )
             continue
         _check_one(one, line, report)
+        if one.values.get("mode") == ON_DEMAND and not asks:
+            message = 'needs "ask" in [tls]: without, anybody could have certificates of us'
+            report.add(line, "route.tls", message)
+        elif one.host == "*" and one.values.get("mode") not in (ON_DEMAND, "off"):
+            message = 'means nothing for "*", which names no host: "on_demand" does'
+            report.add(line, "route.tls", message)
         other = said.setdefault(one.host, one)
         if other.values != one.values:
             message = f'"{one.host}" has another "tls" on line {other.line}: write it once'
@@ -81,7 +89,8 @@ def hosts_of(declared: Iterable[Declared], path: str) -> tuple[HostTls, ...]:
         known = found.get(one.host)
         if known is None or (known.values is None and one.values is not None):
             found[one.host] = one
-    return tuple(_host(one, folder, file) for one in found.values() if one.host != "*")
+    hosts = (_host(one, folder, file) for one in found.values())
+    return tuple(host for host in hosts if host.host != "*" or host.mode == ON_DEMAND)
 
 
 def host_of(pattern: str) -> str:
@@ -107,6 +116,7 @@ def acme_of(values: dict[str, Any], path: str) -> Acme:
         challenges=values["acme_challenges"],
         dns_hook=place("dns_hook"),
         dns_wait_s=values["dns_wait"],
+        ask=values["ask"] or "",
     )
 
 

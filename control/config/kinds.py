@@ -83,7 +83,7 @@ _ORIGIN: Final = re.compile(
 )
 _PAGE_STATUS: Final = re.compile(r"[45](?:[0-9]{2}|xx)")
 _BASE64: Final = re.compile(r"[A-Za-z0-9_-]{8,}={0,2}")
-TLS_MODES: Final = ("auto", "internal", "own", "off")
+TLS_MODES: Final = ("auto", "internal", "own", "on_demand", "off")
 KEY_TYPES: Final = ("p256", "p384", "rsa2048", "rsa4096")
 CHALLENGES: Final = ("http-01", "tls-alpn-01", "dns-01")
 ALGORITHMS: Final = (
@@ -280,6 +280,12 @@ def _directory(text: str) -> str:
     return _target(text)
 
 
+def _service(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError(f'{_quote(text)} is no URL: it begins with "http://" or "https://"')
+    return _target(text)
+
+
 def _binding(text: str) -> tuple[str, str]:
     kid, colon, key = text.partition(":")
     if not colon or not kid or not _BASE64.fullmatch(key):
@@ -393,6 +399,7 @@ ORIGIN: Final = _textual("origin", "https://app.example.com", _origin)
 TOKEN_NAME: Final = _textual("token", "X-User", _token)
 ALGORITHM: Final = _textual("choice", "ES256", _choice("algorithm for public keys", ALGORITHMS))
 KEYS: Final = _textual("URL or path", "https://id.example.com/jwks.json", _keys)
+SERVICE: Final = _textual("URL", "http://127.0.0.1:5555/allowed", _service)
 DIRECTORY: Final = _textual("URL", "https://ca.internal/directory", _directory)
 KEY_TYPE: Final = _textual("choice", "p256", _choice("kind of key", KEY_TYPES))
 CHALLENGE: Final = _textual("choice", "dns-01", _choice("challenge", CHALLENGES))

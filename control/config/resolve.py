@@ -6,14 +6,14 @@ from typing import Any, Final
 
 from control.config import schema
 from control.config.check import Checked
-from control.config.hosts import HostTls, host_of, hosts_of
+from control.config.hosts import ON_DEMAND, HostTls, host_of, hosts_of
 from control.config.machine import Machine
 from control.config.parts import join, pages, route_parts
 from control.config.setting import Group
 from control.config.tls_schema import TLS
 from edge.setup import WorkerOptions
 from edge.table.model import ClientAuth, Limits, Route, Settings, Timeouts, TlsSettings
-from supervisor.spec import MAX_WORKERS, Spec
+from supervisor.spec import MAX_WORKERS, SOCKET_NAME, Spec
 
 TABLE_NAME: Final = "table.db"
 
@@ -24,10 +24,9 @@ def resolve_spec(checked: Checked, path: str, machine: Machine) -> Spec:
     server = checked.server
     state_dir, run_dir = (join(folder, server[key]) for key in ("state_dir", "run_dir"))
     workers = server["workers"] or min(machine.cores, MAX_WORKERS)
-    http = server["http"] or ((":80",) if machine.may_bind_80 else (":8080",))
     return Spec(
         config_path=path,
-        http=tuple(_listener(address, machine) for address in http),
+        http=tuple(_listener(address, machine) for address in server["http"]),
         https=tuple(_listener(address, machine) for address in server["https"]),
         workers=workers,
         state_dir=state_dir,
@@ -41,6 +40,7 @@ def resolve_spec(checked: Checked, path: str, machine: Machine) -> Spec:
             hook_path=folder,
             access_log=_access_log(folder, run_dir, server["access_log"]),
             table_path=os.path.join(state_dir, TABLE_NAME),
+            control_path=os.path.join(run_dir, SOCKET_NAME),
             drain_s=checked.timeouts["drain"],
             drain_upgraded_s=checked.timeouts["drain_upgraded"],
         ),
@@ -56,7 +56,7 @@ def resolve_settings(checked: Checked, path: str) -> Settings:
         trusted_proxies=checked.server["trusted_proxies"],
         proxy_protocol=checked.server["proxy_protocol"],
         underscore_headers=checked.server["underscore_headers"],
-        tls=_tls(checked),
+        tls=_tls(checked, path),
         error_pages=pages(os.path.dirname(path), checked.server["error_pages"]),
     )
 
@@ -88,7 +88,7 @@ def resolve_routes(checked: Checked, path: str) -> Iterator[Route]:
 # Private
 
 
-def _tls(checked: Checked) -> TlsSettings | None:
+def _tls(checked: Checked, path: str) -> TlsSettings | None:
     """None when nothing speaks TLS."""
     https = checked.server["https"]
     if not https:
@@ -99,8 +99,11 @@ def _tls(checked: Checked) -> TlsSettings | None:
     ports = [int(address.rpartition(":")[2]) for address in https]
     port = 443 if 443 in ports else ports[0]
     names = TlsSettings.__dataclass_fields__
+    hosts = resolve_hosts(checked, path)
     return TlsSettings(
-        https_port=port, **{name: value for name, value in values.items() if name in names}
+        https_port=port,
+        on_demand=tuple(host.host for host in hosts if host.mode == ON_DEMAND),
+        **{name: value for name, value in values.items() if name in names},
     )
 
 

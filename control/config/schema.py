@@ -67,7 +67,8 @@ SERVER: Final = Group(
             key="https",
             kind=kinds.LISTENER,
             shape=Shape.MANY,
-            default=(),
+            default_doc='`[":443"]` where `http` is not set either and the process may bind it,'
+            " else none",
             doc="Where to listen with TLS, likewise.",
         ),
         Setting(

@@ -7,8 +7,16 @@ from control.config.address import UNIX_PATH_BYTES
 from control.config.machine import Machine
 from control.config.positions import Keys, Node, inside, line_of
 from control.config.problem import Report
+from supervisor.spec import SOCKET_NAME
 
-SOCKET_NAME: Final = "edged.sock"
+
+def fill_in(values: dict[str, Any], machine: Machine) -> None:
+    """Where to listen when nothing is said: on the web's own ports, if they may be bound."""
+    says_nothing = values["http"] is None and values["https"] is None
+    if values["https"] is None:
+        values["https"] = (":443",) if says_nothing and machine.may_bind_80 else ()
+    if values["http"] is None:
+        values["http"] = (":80",) if machine.may_bind_80 else (":8080",)
 
 
 class ServerCheck:
@@ -81,7 +89,7 @@ class ServerCheck:
     def _check_addresses(self) -> None:
         http = [
             address
-            for address in (*(self.values["http"] or ()), *self.values["https"])
+            for address in (*self.values["http"], *self.values["https"])
             if address is not None
         ]
         if self.values["http"] == ():

@@ -99,6 +99,13 @@ TLS: Final = Group(
             doc="How names may be proven: `http-01`, `tls-alpn-01`, `dns-01`.",
         ),
         Setting(
+            key="ask",
+            kind=kinds.SERVICE,
+            default_doc="none: nothing is `on_demand`",
+            doc="Who says which names may have certificates on demand: it is asked with"
+            " `?domain=NAME`, and 2xx is yes. A no is remembered for a minute.",
+        ),
+        Setting(
             key="dns_hook",
             kind=kinds.PATH,
             default_doc="none: wildcards have no certificate of a public CA",
@@ -128,8 +135,9 @@ ROUTE_TLS: Final = Group(
             kind=kinds.TLS_MODE,
             default_doc="`auto`, or `own` with `cert`",
             doc="`auto`: from a CA, or from the internal one for names that no CA knows;"
-            " `internal`:"
-            " from that one; `own`: from a file; `off`: none.",
+            " `internal`: from that one; `own`: from a file; `on_demand`: as `auto`, for each name"
+            " that a pattern stands for, when a client first asks for it and `tls.ask` allows it;"
+            " `off`: none.",
         ),
         Setting(
             key="cert", kind=kinds.PATH, doc="PEM file of the certificate and its intermediates."

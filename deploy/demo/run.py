@@ -29,6 +29,7 @@ The demo runs. Try, in another terminal:
   curl -iN http://127.0.0.1:8080/sse       server-sent events; /ws is a WebSocket
   curl -i http://127.0.0.1:8080/hello      an answer by the hook in {folder}/hooks.py
   curl -i http://127.0.0.1:8080/old/x      a redirect; /teapot is a fixed answer
+  curl -ik https://localhost:8443/         with TLS; `edgectl trust` has your browser believe it
 
   {edgectl} --socket {folder}/run/edged.sock status
 

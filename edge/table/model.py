@@ -81,6 +81,7 @@ class TlsSettings:
     handshakes: int = 1000  # under way per worker; past it, accepting waits
     default: str = ""  # the name whose certificate is for clients that ask for an unknown one
     https_port: int = 443  # where a redirect leads
+    on_demand: tuple[str, ...] = ()  # hosts whose certificates are had when they are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,7 +404,7 @@ def decode_settings(text: str) -> Settings:
             Mode(**mode | {"allow": tuple(mode["allow"])}) for mode in raw.get("modes", ())
         ),
         secret=raw.get("secret", ""),
-        tls=TlsSettings(**raw["tls"]) if raw.get("tls") else None,
+        tls=_decode_tls(raw.get("tls")),
     )
 
 
@@ -456,6 +457,12 @@ def _compact(value: Route | Settings) -> dict[str, Any]:
     if isinstance(value, Route):
         kept["pattern"], kept["owner"] = value.pattern, value.owner
     return kept
+
+
+def _decode_tls(raw: dict[str, Any] | None) -> TlsSettings | None:
+    if not raw:
+        return None
+    return TlsSettings(**raw | {"on_demand": tuple(raw["on_demand"])})
 
 
 def _decode_part(kind: type, raw: dict[str, Any]) -> object:

@@ -73,6 +73,16 @@ class TlsConnection(Connection):
         except OSError as error:
             raise Gone(error.strerror) from None
 
+    def wait_for_more(self, count: int) -> None:
+        """Wait until more than `count` bytes can be peeked at, or until no more come. Raises `Gone`
+        and, at `read_deadline`, `Expired`."""
+        try:
+            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVLOWAT, count + 1)
+            self.wait_readable()
+            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVLOWAT, 1)
+        except OSError as error:
+            raise Gone(error.strerror) from None
+
     def skip(self, count: int) -> None:
         """Take bytes that were peeked at and come before TLS. Raises `Gone`."""
         try:

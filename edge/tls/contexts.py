@@ -9,7 +9,7 @@ import _ssl
 import logging
 import ssl
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from edge.connection import monotonic
@@ -135,6 +135,13 @@ def load(certificate: Certificate, protocol: str = "http/1.1") -> Any:  # noqa: 
         is_required = certificate.client_required
         context.verify_mode = int(ssl.CERT_REQUIRED if is_required else ssl.CERT_OPTIONAL)
     return context
+
+
+def is_on_demand(name: str, hosts: Iterable[str]) -> bool:
+    """Whether one of the hosts of routes stands for that name: "*", "*.example.com", itself."""
+    return any(
+        host in ("*", name) or (host.startswith("*.") and name.endswith(host[1:])) for host in hosts
+    )
 
 
 def canonical(name: str) -> str:

@@ -25,7 +25,7 @@ WIDE = {
     "edge.exchange.Exchange": 29,
     "edge.message.Request": 20,
     # One object that all sessions of a worker share: the lane reads it without a second lookup.
-    "edge.engine.Engine": 27,
+    "edge.engine.Engine": 28,
     # The lane's own objects keep plain fields instead of objects of their own, for its speed.
     "edge.connection.Connection": 21,
     "edge.session.Session": 16,

@@ -31,8 +31,8 @@ WE_DO_NOT_SAY = {
 }
 
 VAGUE_VERBS = re.compile(r"_?(get|do|process|perform)_")
-FOREIGN = {"do_GET", "do_POST", "get_all"}
-"""Names that the standard library's protocols fix."""
+FOREIGN = {"do_GET", "do_POST", "get_all", "get_environ"}
+"""Names that protocols of the standard library and of gevent fix."""
 
 
 def test_a_file_is_named_by_its_noun() -> None:

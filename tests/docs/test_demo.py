@@ -11,7 +11,8 @@ import pytest
 from tests.docs.pages import ROOT
 from tests.support.client import Client, fetch
 from tests.support.edged import Edged
-from tests.support.ports import free_port
+from tests.support.ports import free_address, free_port
+from tests.support.tls_client import TlsClient, context_for
 
 DEMO = ROOT / "deploy" / "demo"
 ANSWERS = {"/": 200, "/echo": 200, "/sse": 200, "/hello": 200, "/old/x": 302, "/teapot": 418}
@@ -32,10 +33,13 @@ def demo() -> Iterator[Edged]:
         server, mark, rest = text.partition("[timeouts]")
         hooks = re.search(r"^hooks = .*$", server, re.M)
         assert hooks
+        https = free_address()
         body = mark + rest.replace("127.0.0.1:9180", f"127.0.0.1:{port}")
         files = {"hooks.py": (DEMO / "hooks.py").read_text(encoding="utf-8")}
         try:
-            with Edged(body, server=hooks[0], files=files, workers=2) as edged:
+            with Edged(
+                body, server=f'{hooks[0]}\nhttps = ["{https}"]', files=files, workers=2
+            ) as edged:
                 yield edged
         finally:
             origin.kill()
@@ -52,6 +56,13 @@ def test_an_address_answers(path: str, demo: Edged) -> None:
     answer = fetch(demo.address, path)
     assert answer.status == ANSWERS[path]
     assert int(answer.get("x-demo-visits")) > 0
+
+
+def test_it_speaks_tls_on_the_port_that_it_prints(demo: Edged) -> None:
+    assert "curl -ik https://localhost:8443/ " in (DEMO / "run.py").read_text(encoding="utf-8")
+    [https] = demo.ctl_json("status")["https"]
+    with TlsClient(https, "localhost", context_for(None)) as client:
+        assert b"<html" in client.get(host="localhost")
 
 
 def test_events_come_one_by_one(demo: Edged) -> None:

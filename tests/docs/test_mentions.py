@@ -90,25 +90,26 @@ def test_every_phase_is_on_the_way_of_a_request() -> None:
 
 
 @pytest.mark.parametrize(
-    ("machine", "address", "user"),
+    ("machine", "addresses", "user"),
     [
-        (FakeMachine(user="root", may_bind_80=True), "[::]:80", "nobody"),
+        (FakeMachine(user="root", may_bind_80=True), ("[::]:80", "[::]:443"), "nobody"),
         (
             FakeMachine(user="root", may_bind_80=True, users=frozenset({"edged"})),
-            "[::]:80",
+            ("[::]:80", "[::]:443"),
             "edged",
         ),
-        (FakeMachine(user="alice"), "[::]:8080", ""),
+        (FakeMachine(user="alice"), ("[::]:8080",), ""),
     ],
 )
 def test_where_it_listens_and_as_whom_is_as_the_readme_says(
-    machine: FakeMachine, address: str, user: str
+    machine: FakeMachine, addresses: tuple[str, ...], user: str
 ) -> None:
     said = " ".join(TEXTS[README].split())
-    assert "As root it listens on port 80 and its workers run as user `edged`, or `nobody`" in said
+    assert "As root it listens on ports 80 and 443" in said
+    assert "its workers run as user `edged`, or `nobody`" in said
     assert "as an ordinary user it listens on 8080" in said
     spec = loads("", "/edged.toml", machine).spec
-    assert (spec.http, spec.user) == ((address,), user)
+    assert (spec.http + spec.https, spec.user) == (addresses, user)
 
 
 def test_every_path_of_the_admin_api_is_on_its_page() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.acme import Acme
 from tests.support.acme_front import AcmeFront
+from tests.support.automatic import Automatic
 from tests.support.keeping import Keeping
 from tests.support.pebble import Pebble
 from tests.support.responders import Responders
@@ -48,3 +49,10 @@ def keep(
     yield make
     for each in made:
         each.end()
+
+
+@pytest.fixture
+def automatic(tmp_path: Path) -> Iterator[Automatic]:
+    made = Automatic(tmp_path)
+    with made.pebble:
+        yield made

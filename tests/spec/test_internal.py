@@ -19,7 +19,7 @@ from tests.support.tls_client import TlsClient, context_for
 def inside() -> Iterator[tuple[Edged, str]]:
     https = free_address()
     body = (
-        route(["localhost", "*.app.localhost", "127.0.0.1"], extra='respond = "inside"')
+        route(["localhost", "*.app.localhost", "printer", "127.0.0.1"], extra='respond = "inside"')
         + route("forced.example.com", extra='respond = "forced"\ntls = "internal"')
         + route("off.localhost", extra='respond = "off"\ntls = "off"')
     )
@@ -48,11 +48,13 @@ def test_an_address_is_a_name_too(inside: tuple[Edged, str]) -> None:
         assert client.get(host="127.0.0.1") == b"inside"
 
 
-def test_curl_believes_it(inside: tuple[Edged, str]) -> None:
+@pytest.mark.parametrize("name", ["localhost", "x.app.localhost", "printer", "127.0.0.1"])
+def test_curl_believes_it(inside: tuple[Edged, str], name: str) -> None:
     edged, https = inside
     port = split_address(https)[1]
     done = subprocess.run(
-        ["curl", "-sS", "--cacert", str(root_of(edged)), f"https://localhost:{port}/"],
+        ["curl", "-sS", "--noproxy", "*", "--cacert", str(root_of(edged)),
+         "--resolve", f"{name}:{port}:127.0.0.1", f"https://{name}:{port}/"],
         capture_output=True, text=True, check=False, timeout=20,
     )  # fmt: skip
     assert done.stdout == "inside", done.stderr
@@ -116,11 +118,20 @@ def test_it_is_listed(inside: tuple[Edged, str]) -> None:
     assert "off.localhost" not in listed
 
 
-def test_a_broken_one_stops_nothing_else(inside: tuple[Edged, str]) -> None:
+def test_an_intermediate_that_is_broken_is_made_anew(inside: tuple[Edged, str]) -> None:
     edged, https = inside
+    root = root_of(edged)
     edged.stop(expect=0)
     (edged.folder / "state" / "authority" / "intermediate" / "cert.pem").write_text("half")
     edged.start()
+    with TlsClient(https, "localhost", context_for(root)) as client:
+        assert client.get(host="localhost") == b"inside"
+
+
+def test_a_root_that_is_broken_stops_nothing_else(inside: tuple[Edged, str]) -> None:
+    edged, _ = inside
+    edged.stop(expect=0)
+    (edged.folder / "state" / "authority" / "root" / "cert.pem").write_text("half")
+    edged.start()
     eventually(lambda: "cannot be read" in edged.ctl("certs").out)
     assert edged.ctl("status")
-    assert https

@@ -69,6 +69,7 @@ def test_three_lines_are_enough() -> None:
             hook_path="/etc/edged",
             access_log="/etc/edged/run/access.log",
             table_path="/etc/edged/state/table.db",
+            control_path="/etc/edged/run/edged.sock",
         ),
     )
     assert loaded.routes == (
@@ -120,7 +121,12 @@ def test_listeners(written: str, http: tuple[str, ...]) -> None:
 
 
 def test_port_80_is_the_default_where_it_may_be_bound() -> None:
-    assert server("", FakeMachine(may_bind_80=True)).http == ("[::]:80",)
+    root = FakeMachine(may_bind_80=True)
+    assert server("", root).http == ("[::]:80",)
+    assert server("", root).https == ("[::]:443",)
+    assert server("https = []", root).https == ()
+    assert server('http = [":8080"]', root).https == ()
+    assert server('https = [":8443"]', root).http == ("[::]:80",)
 
 
 def test_a_machine_without_ipv6_listens_on_ipv4() -> None:
