@@ -12,7 +12,7 @@ from tests.support.edged import route
 from tests.support.eventually import eventually
 from tests.support.origin import OriginConnection, ScriptedOrigin
 from tests.support.secure import Secure, body, serving
-from tests.support.tls_by_hand import TlsByHand
+from tests.support.tls_client import TlsByHand
 
 PIECE = b"x" * 40_000
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"

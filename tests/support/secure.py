@@ -8,8 +8,7 @@ from tests.support.certificates import TestAuthority
 from tests.support.edged import Edged, route
 from tests.support.origin import ScriptedOrigin
 from tests.support.ports import free_address
-from tests.support.tls_by_hand import TlsByHand
-from tests.support.tls_client import TlsClient, context_for
+from tests.support.tls_client import TlsByHand, TlsClient, context_for
 
 NAMES: Final = {
     "a.test": ("a.test",),
