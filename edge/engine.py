@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from edge.peers import Peers
 from edge.plan import Plan
 from edge.pool import Pool
 from edge.rewrite import Networks, networks
-from edge.table.model import Limits, Route, Settings, Timeouts
+from edge.table.model import Limits, Route, Settings, Timeouts, TlsSettings
 from edge.table.reader import Table
 from edge.wishes import Wishes
 
@@ -36,7 +37,7 @@ class Engine:
     ) -> None:
         """`applying` hears of settings first; whether routes need other hooks of the edge then."""
         self.connections: set[Connection] = set()
-        self.live: set[Any] = set()  # the open sessions
+        self.live: set[Any] = set()  # the open sessions, and handshakes before them
         self.pool = Pool(self.connections)
         self.fetcher = Fetcher(self.pool)
         self.wishes = Wishes(self.fetcher, "")
@@ -48,13 +49,13 @@ class Engine:
         self.cells = cells
         self.via = b"\r\nVia: 1.1 edged"
         self.hsts = b""  # a field of answers over TLS
-        self.handshakes = 0  # under way
         self.draining = False
         self.exchanges = 0
-        self.sessions = 0
+        self.sessions = 0  # downstream connections that are open, silent ones too
         self.upgraded = 0
         self.turns = 0  # how often the loop's heartbeat has come
         self.runners = Runners()
+        self.handshakes = Turns(self.runners)
         self.limits = Limits()
         self.timeouts = Timeouts()
         self.trusted: Networks = ()
@@ -81,10 +82,9 @@ class Engine:
         self.trusted = networks(settings.trusted_proxies)
         self.proxy_protocol = networks(settings.proxy_protocol)
         self.underscores = settings.underscore_headers
-        tls = settings.tls
-        self.hsts = (
-            b"\r\nStrict-Transport-Security: max-age=%d" % tls.hsts_s if tls and tls.hsts_s else b""
-        )
+        tls = settings.tls or _DEFAULT_TLS
+        self.hsts = b"\r\nStrict-Transport-Security: max-age=%d" % tls.hsts_s if tls.hsts_s else b""
+        self.handshakes.at_most = tls.handshakes
         self.pool.limit = settings.limits.pool_idle
         self.pool.idle_s = settings.timeouts.pool_idle_s
 
@@ -139,6 +139,48 @@ class Runners:
             wait()
 
 
+class Turns:
+    """So many tasks at a time, in borrowed greenlets; the others wait, in the order they came."""
+
+    def __init__(self, runners: Runners) -> None:
+        self.at_most = 1
+        self._runners = runners
+        self._loop = gevent.get_hub().loop
+        self._taken = 0
+        self._waiting: OrderedDict[Callable[[], Any], None] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Turns {self._taken} of {self.at_most} taken, {len(self._waiting)} waiting>"
+
+    def take(self, task: Callable[[], Any]) -> None:
+        """Run the task when there is room; it calls `end` once. For the hub's greenlet."""
+        self._waiting[task] = None
+        self._give()
+
+    def forgo(self, task: Callable[[], Any]) -> None:
+        """The task waits no more, if it did."""
+        self._waiting.pop(task, None)
+
+    def end(self) -> None:
+        """A turn is over."""
+        self._taken -= 1
+        if self._waiting:
+            self._loop.run_callback(self._give)
+
+    def resume(self) -> None:
+        """For a task that had ended its turn to wait for something, and goes on now."""
+        self._taken += 1
+
+    # Private
+
+    def _give(self) -> None:
+        while self._waiting and self._taken < self.at_most:
+            task, _ = self._waiting.popitem(last=False)
+            self._taken += 1
+            self._runners.run(task)
+
+
+_DEFAULT_TLS = TlsSettings()
 _SPARE_RUNNERS = 256
 _MAX_PLANS = 10_000
 """Past it all are made anew: only what is asked for stays in memory."""

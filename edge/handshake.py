@@ -1,7 +1,9 @@
 """From an accepted socket to a session that speaks TLS.
 
-A connection that has not begun holds no greenlet and no TLS state. Its handshake has a time limit
-in all, and only so many are under way.
+A connection whose client has sent nothing is like one that idles between requests: it holds no
+greenlet and no TLS state, and counts as a connection only. With the first byte of its hello the
+handshake begins; only so many are under way, the others wait for their turn. From accepting on it
+has its time in all.
 """
 
 import contextlib
@@ -10,7 +12,7 @@ from typing import Final
 
 import gevent
 
-from edge.connection import Expired, Gone, monotonic
+from edge.connection import NEVER, Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason
 from edge.message import TlsFacts
@@ -40,9 +42,12 @@ _DEFAULT: Final = TlsSettings()
 
 
 class Handshake:
-    """One connection until it speaks TLS."""
+    """One connection until it speaks TLS; among the engine's live ones in its session's place."""
 
-    __slots__ = ("_address", "_connection", "_contexts", "_deadline", "_engine")
+    __slots__ = (
+        "_address", "_begun", "_connection", "_contexts", "_deadline", "_engine", "_header",
+        "_wants_proxy",
+    )  # fmt: skip
 
     def __init__(
         self, engine: Engine, contexts: Contexts, connection: TlsConnection, address: str
@@ -51,53 +56,131 @@ class Handshake:
         self._contexts = contexts
         self._connection = connection
         self._address = address
+        self._begun = False
+        self._header = b""  # of a PROXY header, as far as it has come
+        self._wants_proxy = bool(engine.proxy_protocol) and is_within(
+            address, engine.proxy_protocol
+        )
         settings = engine.table.settings.tls or _DEFAULT
         self._deadline = monotonic() + settings.handshake_s
-        connection.on_readable = self._start
-        connection.on_expired = self._give_up
+        connection.on_readable = self._hear
+        connection.on_expired = self._expire
         connection.read_deadline = self._deadline
-        engine.handshakes += 1
+        engine.sessions += 1
+        engine.live.add(self)
         connection.watch()
 
     def __repr__(self) -> str:
-        return f"<Handshake {self._address} {self._connection!r}>"
+        state = "begun" if self._begun else "silent"
+        return f"<Handshake {state} {self._address} {self._connection!r}>"
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a hello has come yet."""
+        return not self._begun
+
+    @property
+    def is_long_lived(self) -> bool:
+        """Never: it is over within its time."""
+        return False
+
+    def check_hook(self, now: float, limit_s: float) -> None:
+        """No hook runs before there is a request."""
+
+    def close(self) -> None:
+        """End it without a session."""
+        self._connection.close()
+        self._leave()
 
     # Private
 
-    def _start(self) -> None:
-        self._connection.on_readable = self._connection.pause
-        self._engine.runners.run(self._run)
+    def _hear(self) -> None:
+        """Bytes, or the end, before a hello; called from the loop."""
+        try:
+            if self._wants_proxy and not self._take_proxy_header():
+                return
+            found = self._connection.peek(1)
+        except HandshakeFailed as failure:
+            self._fail(failure)
+            return
+        except Gone:
+            self.close()
+            return
+        if found:
+            self._begin()
+        elif found is not None:
+            self.close()  # it said nothing, as those who only look whether a port is open
+
+    def _take_proxy_header(self) -> bool:
+        """Whether all of it is here. It comes before TLS (the PROXY protocol, section 2).
+
+        Each part of it is taken at once: what stays would wake the loop again without end.
+        """
+        connection = self._connection
+        found = connection.peek(PROXY_BYTES)
+        if found is None:
+            return False
+        if not found:
+            if self._header:
+                raise HandshakeFailed("closed in a PROXY header")
+            raise Gone("closed")
+        try:
+            address, rest = parse_proxy(self._header + found)
+        except NeedMore:
+            connection.skip(len(found))
+            self._header += found
+            return False
+        except EdgeError as error:
+            raise HandshakeFailed(str(error)) from None
+        connection.skip(len(found) - len(rest))
+        self._address = address or self._address
+        self._wants_proxy = False
+        self._header = b""
+        return True
+
+    def _begin(self) -> None:
+        self._begun = True
+        connection = self._connection
+        connection.pause()
+        connection.on_readable = connection.pause
+        self._engine.handshakes.take(self._run)
 
     def _run(self) -> None:
-        """In a borrowed greenlet. Never raises."""
-        engine, connection = self._engine, self._connection
+        """In a borrowed greenlet, when its turn has come. Never raises."""
+        engine = self._engine
+        try:
+            is_up = self._is_shaken()
+        finally:
+            engine.handshakes.end()
+        if not is_up:
+            return
+        engine.cells[counters.TLS_HANDSHAKES] += 1
+        facts = _facts_of(self._connection)
+        engine.cells[counters.TLS_RESUMED] += facts.resumed
+        self._leave()
+        session = Session(engine, self._connection, self._address, past_proxy=True)
+        session.speak_tls(facts)
+
+    def _is_shaken(self) -> bool:
+        """Shake hands; whether there is TLS now. What fails is counted and closed."""
         try:
             self._shake()
         except HandshakeFailed as failure:
             self._fail(failure)
-            return
-        except (Gone, Expired):
-            engine.cells[counters.TLS_FAILURES] += 1
-            self._give_up()
-            return
+        except (Gone, Expired) as error:
+            self._fail(HandshakeFailed(str(error) or "it took too long"))
         except Exception:  # a bug costs one connection
             log.exception("a handshake failed: %r", self)
-            self._give_up()
-            return
-        engine.handshakes -= 1
-        engine.cells[counters.TLS_HANDSHAKES] += 1
-        facts = _facts_of(connection)
-        engine.cells[counters.TLS_RESUMED] += facts.resumed
-        session = Session(engine, connection, self._address, past_proxy=True)
-        session.speak_tls(facts)
+            self._fail(HandshakeFailed("a bug"))
+        else:
+            return True
+        return False
 
     def _shake(self) -> None:
         engine, connection = self._engine, self._connection
-        if engine.proxy_protocol and is_within(self._address, engine.proxy_protocol):
-            self._take_proxy_header()
         hello = connection.peek(HELLO_BYTES) if engine.table.has_challenges else b""
         tls = engine.table.settings.tls
-        base = self._contexts.base_for(hello)
+        base = self._contexts.base_for(hello or b"")
         if tls is not None and tls.on_demand and base is self._contexts.base:
             self._have_certificate(tls)  # but not for the CA, who comes for that very certificate
         connection.begin(base, server_side=True)
@@ -117,60 +200,61 @@ class Handshake:
         ):
             log.debug("too many names wait for their certificates: %s is not asked for", name)
             return
+        connection = self._connection
+        connection.read_deadline = NEVER
+        engine.handshakes.end()  # while it waits, others have its turn
+        try:
+            self._wait_for_certificate(name)
+        finally:
+            engine.handshakes.resume()
+        if connection.closed:
+            raise Gone("closed by the edge")
+        # It was the client who waited.
+        connection.read_deadline = self._deadline = monotonic() + tls.handshake_s
+
+    def _wait_for_certificate(self, name: str) -> None:
+        engine = self._engine
         answer = engine.wishes.wait(CERTIFICATE, name, WISH_S)
         if not answer:
             log.debug("no certificate for %s: %s", name, answer.message)
         now = monotonic()
         while answer and not engine.table.certificate(name) and monotonic() < now + TABLE_S:
             gevent.sleep(0.005)  # control has published it
-        self._deadline = monotonic() + tls.handshake_s  # it was the client who waited
 
     def _asked_name(self) -> str:
         connection = self._connection
         while True:
-            data = connection.peek(LARGEST)
+            data = connection.peek(LARGEST) or b""
             name = server_name(data)
             if name is not None:
                 return name
             connection.read_deadline = self._deadline
             connection.wait_for_more(len(data))
-            if len(connection.peek(LARGEST)) == len(data):
+            if len(connection.peek(LARGEST) or b"") == len(data):
                 return ""  # it says no more: OpenSSL knows what that is
 
-    def _take_proxy_header(self) -> None:
-        """It comes before TLS (the PROXY protocol, section 2)."""
-        connection = self._connection
-        seen = 0
-        while True:
-            connection.read_deadline = self._deadline
-            data = connection.peek(PROXY_BYTES)
-            try:
-                address, rest = parse_proxy(data)
-            except NeedMore:
-                if len(data) in (seen, PROXY_BYTES):
-                    raise Gone("closed in a PROXY header") from None
-                seen = len(data)
-                connection.wait_readable()
-                continue
-            except EdgeError as error:
-                raise HandshakeFailed(str(error)) from None
-            connection.skip(len(data) - len(rest))
-            self._address = address or self._address
-            connection.read_deadline = self._deadline
-            connection.wait_readable()
-            return
+    def _expire(self) -> None:
+        """Its time is over while nobody reads: silent, in a PROXY header, or before its turn."""
+        if self._begun or self._header:
+            self._fail(HandshakeFailed("it took too long"))
+        else:
+            self.close()
 
     def _fail(self, failure: HandshakeFailed) -> None:
-        self._engine.cells[counters.TLS_FAILURES] += 1
-        log.debug("no TLS with %s: %s", self._address, failure)
+        if self in self._engine.live:  # else it was closed, and failed for that
+            self._engine.cells[counters.TLS_FAILURES] += 1
+            log.debug("no TLS with %s: %s", self._address, failure)
         if failure.spoke_http:
             with contextlib.suppress(Gone):
                 self._connection.answer_plainly(_PLAIN)
-        self._give_up()
+        self.close()
 
-    def _give_up(self) -> None:
-        self._engine.handshakes -= 1
-        self._connection.close()
+    def _leave(self) -> None:
+        engine = self._engine
+        if self in engine.live:
+            engine.live.discard(self)
+            engine.sessions -= 1
+            engine.handshakes.forgo(self._run)
 
 
 # Private

@@ -12,7 +12,6 @@ from edge.handshake import Handshake
 from edge.session import Session
 from edge.setup import Socket
 from edge.shared import counters
-from edge.table.model import TlsSettings
 from edge.tls.connection import Socket as RawSocket
 from edge.tls.connection import TlsConnection
 from edge.tls.contexts import Contexts
@@ -72,9 +71,7 @@ class Listener:
     def _accept(self) -> None:
         engine = self.engine
         for _ in range(BATCH):
-            if engine.sessions >= engine.limits.connections or (
-                self.tls and engine.handshakes >= self._handshakes_at_most()
-            ):
+            if engine.sessions >= engine.limits.connections:
                 self._rest()
                 return
             try:
@@ -105,10 +102,6 @@ class Listener:
             Handshake(engine, self._contexts, TlsConnection(sock, engine.connections), host)
         else:
             Session(engine, Connection(sock, engine.connections), host)
-
-    def _handshakes_at_most(self) -> int:
-        settings = self.engine.table.settings.tls
-        return settings.handshakes if settings is not None else TlsSettings().handshakes
 
     def _rest(self) -> None:
         """Stop for a moment; what waits stays in the kernel's queue."""

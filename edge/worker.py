@@ -307,22 +307,24 @@ class Worker:
 
     def _drain(self) -> None:
         """Finish what there is; idle, ordinary and long-lived connections have their own limits."""
-        options = self.setup.options
         started = monotonic()
-        limits = (
-            (IDLE_GRACE_S, lambda s: s.is_idle),
-            (options.drain_s, lambda s: not s.is_long_lived),
-            (options.drain_upgraded_s, lambda s: True),
-        )
+        idle: dict[Any, float] = {}  # since when: one that has just shaken hands has its grace, too
         while self.engine.live:
-            lasted = monotonic() - started
-            for limit_s, is_over in limits:
-                if lasted >= limit_s:
-                    for session in tuple(self.engine.live):
-                        if is_over(session):
-                            session.close()
+            now = monotonic()
+            idle = {each: idle.get(each, now) for each in self.engine.live if each.is_idle}
+            for session in tuple(self.engine.live):
+                is_spent = now - idle.get(session, now) >= IDLE_GRACE_S
+                if is_spent or self._is_over(session, now - started):
+                    session.close()
             gevent.sleep(0.05)
         self._stopped.set()
+
+    def _is_over(self, session: Any, lasted_s: float) -> bool:  # noqa: ANN401  or a `Handshake`
+        options = self.setup.options
+        if lasted_s < min(options.drain_s, options.drain_upgraded_s):
+            return False
+        limit_s = options.drain_upgraded_s if session.is_long_lived else options.drain_s
+        return lasted_s >= limit_s
 
     def _stop_now(self) -> None:
         self._begin_drain()

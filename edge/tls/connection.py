@@ -63,12 +63,13 @@ class TlsConnection(Connection):
 
     # Beginning
 
-    def peek(self, count: int) -> bytes:
-        """What the client has sent so far, without taking it. Raises `Gone`."""
+    def peek(self, count: int) -> bytes | None:
+        """What the client has sent and nobody took, without taking it; None when that is nothing,
+        b"" at the end of the stream. Raises `Gone`."""
         try:
             return self.sock.recv(count, _socket.MSG_PEEK)
         except BlockingIOError:
-            return b""
+            return None
         except OSError as error:
             raise Gone(error.strerror) from None
 
@@ -83,8 +84,11 @@ class TlsConnection(Connection):
             raise Gone(error.strerror) from None
 
     def skip(self, count: int) -> None:
-        """Take bytes that were peeked at and come before TLS."""
-        self.sock.recv(count)
+        """Take bytes that were peeked at and come before TLS. Raises `Gone`."""
+        try:
+            self.sock.recv(count)
+        except OSError as error:
+            raise Gone(error.strerror) from None
 
     def begin(
         self,

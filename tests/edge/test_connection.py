@@ -1,12 +1,14 @@
-"""Writing: what is sent when the loop's turn ends, and what is sent at once."""
+"""Writing: what is sent when the loop's turn ends, and what at once. Waiting: who still waits."""
 
 import _socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import gevent
+import gevent.event
 import pytest
 from gevent.threadpool import ThreadPool
+from greenlet import greenlet
 
 from edge.connection import NEVER, TOGETHER_BYTES, Connection, Gone, outbox
 
@@ -125,6 +127,75 @@ def test_one_that_takes_nothing_for_too_long_is_closed(pair: Pair) -> None:
         gevent.sleep(0.001)
     one.expire(one.write_deadline + 1)
     assert one.closed
+
+
+class Overran(Exception):
+    pass
+
+
+class Waiting:
+    """A greenlet as sessions borrow them: waits for a connection, then for something else."""
+
+    def __init__(self, wait: Callable[[], object]) -> None:
+        self._wait = wait
+        self._next = gevent.event.Event()
+        self.seen: list[str] = []
+        hub = gevent.get_hub()
+        self._greenlet = greenlet(self._run, hub)
+        self._in_hub = hub.loop.run_callback
+        self._in_hub(self._greenlet.switch)
+        gevent.sleep(0.01)
+
+    def throw(self, error: Exception) -> None:
+        self._in_hub(self._greenlet.throw, error)
+        gevent.sleep(0.01)
+
+    def go_on(self) -> None:
+        self._next.set()
+        gevent.sleep(0.01)
+
+    def _run(self) -> None:
+        for wait in (self._wait, self._next.wait):
+            try:
+                wait()
+                self.seen.append("woken")
+            except (Overran, Gone) as error:
+                self.seen.append(type(error).__name__)
+
+
+@pytest.mark.parametrize("end", ["a byte", "a close"])
+def test_a_reader_that_was_thrown_into_does_not_wait_any_more(pair: Pair, end: str) -> None:
+    one, other = pair
+    heard = []
+    one.on_readable = lambda: (heard.append("byte"), one.pause())[1]
+    waiting = Waiting(one.wait_readable)
+    waiting.throw(Overran())
+    if end == "a byte":
+        other.write(b"late", 1.0)
+    else:
+        one.close()
+    gevent.sleep(0.01)
+    assert waiting.seen == ["Overran"]
+    waiting.go_on()
+    assert waiting.seen == ["Overran", "woken"]
+    assert heard == (["byte"] if end == "a byte" else [])
+
+
+@pytest.mark.parametrize("end", ["room", "a close"])
+def test_a_writer_that_was_thrown_into_does_not_wait_any_more(pair: Pair, end: str) -> None:
+    one, other = pair
+    waiting = Waiting(lambda: one.write(b"x" * 10_000_000, 5.0))
+    waiting.throw(Overran())
+    assert one.write_deadline == NEVER
+    if end == "room":
+        while other.read_now():
+            gevent.sleep(0)
+    else:
+        one.close()
+    gevent.sleep(0.01)
+    assert waiting.seen == ["Overran"]
+    waiting.go_on()
+    assert waiting.seen == ["Overran", "woken"]
 
 
 def test_a_hub_has_one_outbox() -> None:

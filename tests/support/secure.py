@@ -8,7 +8,7 @@ from tests.support.certificates import TestAuthority
 from tests.support.edged import Edged, route
 from tests.support.origin import ScriptedOrigin
 from tests.support.ports import free_address
-from tests.support.tls_client import TlsClient, context_for
+from tests.support.tls_client import TlsByHand, TlsClient, context_for
 
 NAMES: Final = {
     "a.test": ("a.test",),
@@ -32,6 +32,22 @@ class Secure:
         context = context_for(self.ca.root if name else None, **options)
         return TlsClient(self.https, name, context)
 
+    def by_hand(self, name: str = "a.test") -> TlsByHand:
+        """The same, before its hello is sent."""
+        return TlsByHand(self.https, name, context_for(self.ca.root))
+
+    @property
+    def failures(self) -> int:
+        """How many handshakes have failed so far."""
+        count: int = self.edged.ctl_json("status")["totals"]["tls_failures"]
+        return count
+
+    @property
+    def connections(self) -> int:
+        """How many connections the workers have open, as they say each moment."""
+        status = self.edged.ctl_json("status")
+        return sum(worker["connections"] for worker in status["workers"])
+
 
 def own(name: str, more: str = "") -> str:
     return f'[route.tls]\ncert = "tls/{name}.crt"\nkey = "tls/{name}.key"\n{more}\n'
@@ -49,10 +65,10 @@ def body(origin: str) -> str:
 
 @contextlib.contextmanager
 def serving(
-    origin: ScriptedOrigin, tls: str = "", server: str = "", text: str = ""
+    origin: ScriptedOrigin, tls: str = "", server: str = "", workers: int = 2
 ) -> Iterator[Secure]:
     https = free_address()
-    edged = Edged(workers=2, server=f'https = ["{https}"]\n{server}\n[tls]\n{tls}\n')
+    edged = Edged(workers=workers, server=f'https = ["{https}"]\n{server}\n[tls]\n{tls}\n')
     folder = edged.folder / "tls"
     folder.mkdir()
     ca = TestAuthority(folder)
