@@ -258,8 +258,8 @@ def test_the_next_control_finds_what_there_is_and_asks_nobody(
         keeping = keep()
         keeping.begin(spec)
         kept = keeping.keeper.latest(spec.id)
-    assert kept is not None
-    assert kept.serial == cert.serial
+        assert kept is not None
+        assert kept.serial == cert.serial
         assert keeping.line(spec.id)["state"] == "valid"
     finally:
         acme.pebble.start()
