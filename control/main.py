@@ -20,8 +20,11 @@ from gevent.event import Event
 
 from control import status
 from control.admin.api import Api
+from control.admin.app_commands import AppCommands
 from control.admin.commands import Commands
 from control.admin.server import PeerCheck, Server
+from control.apps.desk import apps_of
+from control.apps.rows import AppRows
 from control.bans import BanDesk
 from control.channel import Channel
 from control.events import Events
@@ -67,7 +70,12 @@ class Control:
         self.events = Events(state)
         channel = Channel(setup.channel_fd, self._take_event, self._end_with_master)
         names = Names(self.events)
+        self.apps = apps_of(spec, segment, state, self.events)
+        rows = AppRows(publisher, self.apps)
+        self.apps.publish = rows.publish
         reloader = Reloader(spec, channel, state, publisher, self.events, names)
+        reloader.apps = rows
+        rows.publish_all = reloader.publish_all
         names.changed = reloader.renew
         checks = HealthChecks(segment, self.events)
         publisher.announcing = checks.follow
@@ -76,12 +84,12 @@ class Control:
         self.sources = status.Sources(
             segment=segment, channel=channel, state=state, publisher=publisher,
             reloader=reloader, events=self.events, peers=PeerDesk(segment, checks, self.events),
-            bans=BanDesk(segment, state, self.events), modes=modes,
+            bans=BanDesk(segment, state, self.events), modes=modes, apps=self.apps,
         )  # fmt: skip
         self.upgrader = Upgrader(channel, publisher)
         explainer = Explainer(spec.worker.table_path)
-        self.api = Api(Commands(self.sources, self.upgrader, explainer))
-        self._taken_up = self._restored = False
+        self.api = Api(Commands(self.sources, self.upgrader, explainer), AppCommands(self.apps))
+        self._taken_up = self._restored = self._ends_apps = False
         self._stopping = Event()
         self._facts: dict[str, Any] = {}
         self._facts_until = 0.0
@@ -93,11 +101,14 @@ class Control:
         """Until SIGTERM, and until the answer under way is given."""
         self._term = gevent.get_hub().loop.signal(signal.SIGTERM)
         self._term.start(self._stopping.set)
+        self._quit = gevent.get_hub().loop.signal(signal.SIGQUIT)
+        self._quit.start(self._end_all)
         self.sources.channel.start()
         self.events.start()
         self.sources.reloader.names.start()
         self.sources.reloader.certificates.start()
         self._take_up()
+        self.apps.start()
         try:
             self._mind_bans()
         except Refused as refusal:
@@ -118,9 +129,16 @@ class Control:
         deadline = time.monotonic() + LAST_ANSWER_S
         while self.api.under_way and time.monotonic() < deadline:
             gevent.sleep(0.01)
+        if self._ends_apps:
+            self.apps.end()
         self.events.flush()
 
     # Private
+
+    def _end_all(self) -> None:
+        """Edged stops, and so do its apps. At an upgrade they go on: the next control has them."""
+        self._ends_apps = True
+        self._stopping.set()
 
     def _socket_path(self) -> str:
         return os.path.join(self.setup.spec.run_dir, SOCKET_NAME)
@@ -154,6 +172,7 @@ class Control:
 
     def _take_up(self) -> None:
         try:
+            self.apps.recall()
             self.sources.reloader.take_up(boot=self.setup.boot)
             self._taken_up = True
         except Refused as refusal:

@@ -18,9 +18,11 @@ from typing import Any, Final
 from gevent.event import Event
 
 from control import hookcheck
+from control.apps.rows import AppRows
 from control.certificates import desk_of
 from control.channel import Channel
 from control.config import Loaded, load, loads
+from control.config.hosts import HostTls
 from control.events import Events, wall_time
 from control.hookcheck import HookInfo, HookReport
 from control.names import Names, Wanted, has_names, names_of
@@ -73,6 +75,8 @@ class Reloader:
         self.completed: Callable[[Settings], Settings] = lambda settings: settings
         self.names = names
         self.certificates = desk_of(spec, publisher, events, state)
+        self.apps: AppRows  # whoever makes a reloader gives it one
+        self._in_force: Loaded | None = None
         self._wanted = Wanted()
         self._named: tuple[Route, ...] = ()  # the routes with names, as they are written
         self._unwritten = False  # `applied` is not in the state database yet
@@ -181,6 +185,16 @@ class Reloader:
             if put:
                 self._publisher.publish(Changes(put=put, changed=len(put)), within_s=0.0)
 
+    def publish_all(self) -> None:
+        """What is in force, with what the apps have become. Raises `Refused`."""
+        with self._publisher.lock:
+            if self._in_force is None:
+                return
+            changes = self._changes(self._in_force, strict=False)
+            if changes:
+                self._publisher.publish(changes)
+            self._settle(self._in_force)
+
     def write_down(self) -> None:
         """Bring into the database what was taken up while it did not work. Raises `Refused`."""
         with self._publisher.lock:
@@ -214,16 +228,25 @@ class Reloader:
         )
 
     def _changes(self, loaded: Loaded, *, strict: bool = True) -> Changes:
-        routes = map(self.names.expand, loaded.routes)
+        desk = self.apps.desk
+        desk.check(loaded.routes)
+        routes = (*map(self.names.expand, loaded.routes), *desk.routes())
         table = entries(routes, self.completed(loaded.settings))
-        return self._publisher.changes(table | self.certificates.rows(loaded.hosts, strict=strict))
+        rows = self.certificates.rows(self._hosts(loaded), strict=strict)
+        return self._publisher.changes(table | rows)
+
+    def _hosts(self, loaded: Loaded) -> tuple[HostTls, ...]:
+        apps = self.apps.desk.hosts(loaded.hosts) if loaded.spec.https else ()
+        return loaded.hosts + apps
 
     def _settle(self, loaded: Loaded) -> None:
         """That one is published: its names are the ones to follow."""
         self._wanted = _wanted(loaded)
         self._named = tuple(route for route in loaded.routes if names_of((route,)))
         self.names.follow(self._wanted)
-        self.certificates.follow(loaded.hosts, loaded.acme)
+        self.certificates.follow(self._hosts(loaded), loaded.acme)
+        self._in_force = loaded
+        self.apps.note()
 
     def _apply(self, plan: _Plan) -> dict[str, Any]:
         applied = Applied(

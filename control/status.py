@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from control import metrics
+from control.apps.desk import AppDesk
 from control.bans import BanDesk
 from control.channel import Channel
 from control.events import Events
@@ -52,6 +53,7 @@ class Sources:
     peers: PeerDesk
     bans: BanDesk
     modes: ModeDesk
+    apps: AppDesk
 
 
 def status(sources: Sources) -> dict[str, Any]:
@@ -74,6 +76,11 @@ def status(sources: Sources) -> dict[str, Any]:
         "metrics": spec.metrics,
         "workers": listed,
         "modes": sources.modes.listed(),
+        "apps": [
+            {key: app[key] for key in ("app", "state", "release", "problem")}
+            for app in sources.apps.listed()
+        ],
+        "isolation_missing": [*sources.apps.missing()],
         "bans": len(sources.bans.listed()),
         "problems": [*silent, *_problems(sources, listed)],
         "totals": _totals(sources.segment),

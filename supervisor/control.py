@@ -103,15 +103,15 @@ class ControlHandle:
         if self.channel is not None:
             self._journal.connect(self.channel.send)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Have it exit, and nobody in its place."""
+    def stop(self, number: signal.Signals = signal.SIGTERM, within_s: float = STOP_S) -> None:
+        """Have it exit, and nobody in its place. SIGQUIT has it end the apps, too."""
         self._life.set_timer(None)
         if self.state is not State.GONE:
             self.state = advance(self.state, Event.STOP)
         if self.pid:
             self._signal(number)
             kill = functools.partial(self._signal, signal.SIGKILL)
-            self._life.set_timer(self._timers.after(STOP_S, kill))
+            self._life.set_timer(self._timers.after(within_s, kill))
 
     def reap(self, pid: int, status: int) -> bool:
         """A process has ended; False when it is not this one."""

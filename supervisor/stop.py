@@ -17,6 +17,9 @@ log = logging.getLogger("edged.stop")
 MARGIN_S: Final = 5.0
 """So much longer than their drain limit the workers may take before they are stopped."""
 
+ENDING_S: Final = 90.0
+"""So long control may take to end the apps: each has its own limit, which is less."""
+
 DEAF_S: Final = 1.0
 """The workers have stopped accepting by then: the sockets are closed, and clients refused."""
 
@@ -71,7 +74,7 @@ class Stop:
                 channel.answer(request)
             for control in (tree.control, tree.retiring):
                 if control is not None:
-                    control.stop()
+                    control.stop(signal.SIGQUIT, ENDING_S)  # and its apps
         if tree.control.is_live or (tree.retiring is not None and tree.retiring.is_live):
             return False
         tree.holdings.close_admin(tree.plan.spec.run_dir)

@@ -3,30 +3,34 @@
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import parse_qs
 
 import gevent
 
-from control.admin.commands import Commands, Document, Query
+from control.admin.app_commands import AppCommands
+from control.admin.commands import Commands
 from control.admin.protocol import BODY_BYTES, WORKER, status_of
+from control.admin.values import Document, Query
 from control.refusal import Refused
 
 log = logging.getLogger("control.admin")
 
 BODY_WAIT_S: Final = 10.0
 
+EVENTS: Final = "/v1/events"
 WISHES: Final = "/v1/wishes"
 """Where workers ask for what is not in the table yet."""
 
 Environ = Mapping[str, Any]
+Lines = Iterator[Document | None]
 Start = Callable[[str, list[tuple[str, str]]], object]
 
 
 class Api:
     """Callable as a WSGI application. `under_way` counts the answers that are being made."""
 
-    def __init__(self, commands: Commands) -> None:
+    def __init__(self, commands: Commands, apps: AppCommands) -> None:
         self.under_way = 0
         self._asked: dict[str, Callable[[Query], Document]] = {
             "/v1/status": commands.status,
@@ -40,6 +44,9 @@ class Api:
             "/v1/modes": commands.modes,
             "/v1/certs": commands.certs,
             "/v1/authority": commands.authority,
+            "/v1/apps": apps.apps,
+            "/v1/releases": apps.releases,
+            "/v1/secrets": apps.secrets,
         }
         self._ordered: dict[str, Callable[[Document], Document]] = {
             "/v1/reload": commands.reload,
@@ -57,9 +64,24 @@ class Api:
             "/v1/certs/renew": commands.renew_certificate,
             "/v1/certs/revoke": commands.revoke_certificate,
             "/v1/resume": commands.resume,
+            "/v1/apps/restart": apps.restart_app,
+            "/v1/apps/scale": apps.scale_app,
+            "/v1/apps/stop": apps.stop_app,
+            "/v1/apps/start": apps.start_app,
+            "/v1/apps/delete": apps.delete_app,
+            "/v1/rollback": apps.rollback,
+            "/v1/secrets/set": apps.set_secrets,
+            "/v1/secrets/unset": apps.unset_secrets,
+            "/v1/secrets/rotate": apps.rotate_secrets,
             f"{WISHES}/certificate": commands.obtain_certificate,
+            f"{WISHES}/app": apps.wake_app,
         }
-        self._follow = commands.follow
+        self._streamed: dict[tuple[str, str], Callable[[Query, IO[bytes]], Lines]] = {
+            ("GET", EVENTS): lambda query, _: commands.follow(query),
+            ("GET", "/v1/logs"): apps.logs,
+            ("POST", "/v1/deploy"): apps.deploy,
+            ("POST", "/v1/run"): apps.run,
+        }
 
     def __repr__(self) -> str:
         return f"<Api under_way={self.under_way}>"
@@ -82,24 +104,30 @@ class Api:
 
     def _answer(self, environ: Environ, start: Start) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        if path not in self._asked and path not in self._ordered:
+        streamed = self._streamed.get((method, path))
+        if path not in self._asked and path not in self._ordered and streamed is None:
             known = ", ".join([*self._asked, *self._ordered])
             raise Refused("not-found", f"There is no {path[:200]!r} here, but {known}.")
         if environ.get(WORKER) and not path.startswith(f"{WISHES}/"):
             raise Refused("forbidden", "The workers' user may ask for wishes only.")
+        query = _query(environ)
+        if streamed is not None and (path != EVENTS or _is_followed(query)):
+            lines = streamed(query, environ["wsgi.input"])
+            start("200 OK", [("Content-Type", "application/x-ndjson")])
+            return _lines(lines)
         allowed = "GET" if path in self._asked else "POST"
         if method != allowed:
             raise Refused("method", f"{path} is asked with {allowed}, not {method[:32]}.")
         if method == "POST":
             return _send(start, "200 OK", self._ordered[path](_body(environ)))
-        query = _query(environ)
-        if path == "/v1/events" and query.get("follow", ["0"])[-1] not in ("", "0"):
-            start("200 OK", [("Content-Type", "application/x-ndjson")])
-            return _lines(self._follow(query))
         return _send(start, "200 OK", self._asked[path](query))
 
 
 # Private
+
+
+def _is_followed(query: Query) -> bool:
+    return query.get("follow", ["0"])[-1] not in ("", "0")
 
 
 def _query(environ: Environ) -> Query:
@@ -141,5 +169,8 @@ def _send(start: Start, status: str, document: Document) -> Iterable[bytes]:
 
 def _lines(entries: Iterator[Document | None]) -> Iterator[bytes]:
     """One line each. An empty line when nothing happened tells whether the client still listens."""
-    for entry in entries:
-        yield b"\n" if entry is None else json.dumps(entry).encode() + b"\n"
+    try:
+        for entry in entries:
+            yield b"\n" if entry is None else json.dumps(entry).encode() + b"\n"
+    except Refused as refusal:  # the head is out: the last line says it
+        yield json.dumps(_document_of(refusal)).encode() + b"\n"

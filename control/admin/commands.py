@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from control import metrics
 from control import status as status_of
 from control.admin.protocol import LARGEST_PAGE, PAGE
+from control.admin.values import Document, Query, flag, number, one, seconds, text, texts
 from control.explain import CLIENT, Explainer, explain
 from control.refusal import Refused
 from control.status import Sources
@@ -21,9 +22,6 @@ LONGEST_DRAIN_S: Final = 3600.0
 BAN_S: Final = 3600.0
 HOLD_S: Final = 30.0
 RETRY_AFTER_S: Final = 60.0
-
-Query = dict[str, list[str]]
-Document = dict[str, Any]
 
 
 class Commands:
@@ -57,9 +55,9 @@ class Commands:
 
     def routes(self, query: Query) -> Document:
         """Published routes: `contains` filters patterns, owners and peers; `limit`, `offset`."""
-        needle = _one(query, "contains").lower()
-        limit = _number(query, "limit", PAGE, LARGEST_PAGE)
-        offset = _number(query, "offset", 0)
+        needle = one(query, "contains").lower()
+        limit = number(query, "limit", PAGE, LARGEST_PAGE)
+        offset = number(query, "offset", 0)
         published = self._sources.publisher.published
         keys = sorted(
             key
@@ -76,29 +74,29 @@ class Commands:
 
     def explain(self, query: Query) -> Document:
         """What a request would get: `method`, `url`, any number of `header=Name: value`."""
-        url = _one(query, "url")
+        url = one(query, "url")
         if not url:
             raise Refused("bad-request", "The parameter 'url' is missing.")
         fields = []
-        for text in query.get("header", []):
-            name, colon, value = text.partition(":")
+        for field in query.get("header", []):
+            name, colon, value = field.partition(":")
             if not colon or not name.strip():
-                raise Refused("bad-request", f"A header is 'Name: value', not {text!r}.")
+                raise Refused("bad-request", f"A header is 'Name: value', not {field!r}.")
             fields.append((name.strip(), value.strip()))
         table = self._explainer.table(self._sources.publisher.generation)
         return explain(
             table,
             self._sources.reloader.hooks(),
-            _one(query, "method") or "GET",
+            one(query, "method") or "GET",
             url,
             fields,
-            _one(query, "client") or CLIENT,
+            one(query, "client") or CLIENT,
         )
 
     def events(self, query: Query) -> Document:
         """The latest events, oldest first: `limit`, `after` (an id)."""
-        limit = _number(query, "limit", PAGE, LARGEST_PAGE)
-        return {"events": self._sources.events.latest(limit, _number(query, "after", 0))}
+        limit = number(query, "limit", PAGE, LARGEST_PAGE)
+        return {"events": self._sources.events.latest(limit, number(query, "after", 0))}
 
     def follow(self, query: Query) -> Iterator[Document | None]:
         """The latest events, then each as it happens; None when nothing did for a while."""
@@ -148,40 +146,40 @@ class Commands:
 
     def ban(self, body: Document) -> Document:
         """Refuse `network` for `for_s` seconds."""
-        return self._sources.bans.ban(_text(body, "network"), _seconds(body, "for_s", BAN_S))
+        return self._sources.bans.ban(text(body, "network"), seconds(body, "for_s", BAN_S))
 
     def lift_ban(self, body: Document) -> Document:
         """End the ban of `network`."""
-        return self._sources.bans.lift(_text(body, "network"))
+        return self._sources.bans.lift(text(body, "network"))
 
     def enter_maintenance(self, body: Document) -> Document:
         """`target` answers 503 with a page, but for clients in `allow`."""
         mode = Mode(
-            target=_text(body, "target"),
+            target=text(body, "target"),
             kind="maintenance",
-            allow=_texts(body, "allow"),
-            message=_text(body, "message"),
-            retry_after_s=int(_seconds(body, "retry_after_s", RETRY_AFTER_S)),
+            allow=texts(body, "allow"),
+            message=text(body, "message"),
+            retry_after_s=int(seconds(body, "retry_after_s", RETRY_AFTER_S)),
         )
         return self._sources.modes.enter(mode)
 
     def leave_maintenance(self, body: Document) -> Document:
         """`target` serves again."""
-        return self._sources.modes.leave(_text(body, "target"), "maintenance")
+        return self._sources.modes.leave(text(body, "target"), "maintenance")
 
     def pause(self, body: Document) -> Document:
         """Hold the requests of `target`, each for at most `hold_s`, but for clients in `allow`."""
         mode = Mode(
-            target=_text(body, "target"),
+            target=text(body, "target"),
             kind="pause",
-            allow=_texts(body, "allow"),
-            hold_s=_seconds(body, "hold_s", HOLD_S),
+            allow=texts(body, "allow"),
+            hold_s=seconds(body, "hold_s", HOLD_S),
         )
         return self._sources.modes.enter(mode)
 
     def resume(self, body: Document) -> Document:
         """Let the held requests of `target` go on."""
-        return self._sources.modes.leave(_text(body, "target"), "pause")
+        return self._sources.modes.leave(text(body, "target"), "pause")
 
     def drain_peer(self, body: Document) -> Document:
         """Take a peer out, and wait at most `wait_s` until it has nothing under way."""
@@ -198,19 +196,19 @@ class Commands:
 
     def renew_certificate(self, body: Document) -> Document:
         """Obtain a new certificate for `host` now."""
-        return self._sources.reloader.certificates.renew(_text(body, "host"))
+        return self._sources.reloader.certificates.renew(text(body, "host"))
 
     def revoke_certificate(self, body: Document) -> Document:
         """Have the certificate of `host` revoked; a new one follows."""
-        return self._sources.reloader.certificates.revoke(_text(body, "host"))
+        return self._sources.reloader.certificates.revoke(text(body, "host"))
 
     def obtain_certificate(self, body: Document) -> Document:
         """Have a certificate on demand for `name`; a worker asks when a client does."""
-        return self._sources.reloader.certificates.obtain(_text(body, "name"))
+        return self._sources.reloader.certificates.obtain(text(body, "name"))
 
     def reload(self, body: Document) -> Document:
         """Apply the file on disk; `roll` also rolls the workers."""
-        return self._sources.reloader.reload(roll=_flag(body, "roll"))
+        return self._sources.reloader.reload(roll=flag(body, "roll"))
 
     def check(self, body: Document) -> Document:
         """What a reload would do."""
@@ -218,7 +216,7 @@ class Commands:
 
     def stop(self, body: Document) -> Document:
         """End edged: drained, or `now`. Answered when the workers are gone."""
-        self._sources.channel.ask("stop", now=_flag(body, "now"))
+        self._sources.channel.ask("stop", now=flag(body, "now"))
         return {"stopping": True}
 
     def upgrade(self, body: Document) -> Document:
@@ -235,47 +233,6 @@ class Commands:
 
 
 # Private
-
-
-def _one(query: Query, name: str) -> str:
-    return query.get(name, [""])[-1]
-
-
-def _number(query: Query, name: str, default: int, largest: int = 2**53) -> int:
-    text = _one(query, name)
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 16:
-        raise Refused("bad-request", f"The parameter '{name}' is a number, not {text[:20]!r}.")
-    return min(int(text), largest)
-
-
-def _flag(body: Document, name: str) -> bool:
-    value = body.get(name, False)
-    if not isinstance(value, bool):
-        raise Refused("bad-request", f"'{name}' is true or false.")
-    return value
-
-
-def _text(body: Document, name: str) -> str:
-    value = body.get(name, "")
-    if not isinstance(value, str):
-        raise Refused("bad-request", f"'{name}' is a text.")
-    return value
-
-
-def _texts(body: Document, name: str) -> tuple[str, ...]:
-    value = body.get(name, [])
-    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise Refused("bad-request", f"'{name}' is a list of texts.")
-    return tuple(value)
-
-
-def _seconds(body: Document, name: str, default: float) -> float:
-    value = body.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused("bad-request", f"'{name}' is a number of seconds.")
-    return float(value)
 
 
 def _compact(route: Document) -> Document:

@@ -10,6 +10,7 @@ from gevent import socket
 
 from control.apps import pipes, procfs
 from control.apps.cgroup import Cgroup, Cgroups, Limits
+from control.apps.command import fill
 from control.apps.isolation import make_passable, oom_score, rlimits
 from control.apps.lines import Take
 from control.apps.process import Process, Record
@@ -20,6 +21,7 @@ from supervisor.program import Program
 LISTEN_FD: Final = 3
 READY_FD: Final = 4
 SECRETS_FD: Final = 5
+BACKLOG: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Launch:
     host: str = "127.0.0.1"
     port: int = 0  # 0: it chooses one, and says which on descriptor 4
     socket_fd: int = -1  # a socket that listens, of no other instance: descriptor 3
+    has_socket: bool = False  # such a socket is made for it, at its host and port
     secrets_fd: int = -1  # what secrets can be read from: descriptor 5
     owner: Owner | None = None  # None: who we are
     limits: Limits = field(default_factory=Limits)
@@ -89,7 +92,11 @@ class Launcher:
         for target, kind in ((1, pipes.OUT), (2, pipes.ERR), (READY_FD, pipes.READY)):
             fds[target] = pipes.open_theirs(self.folder, launch.name, kind)
             opened.callback(os.close, fds[target])
-        for target, fd in ((LISTEN_FD, launch.socket_fd), (SECRETS_FD, launch.secrets_fd)):
+        listen_fd = launch.socket_fd
+        if launch.has_socket:
+            listen_fd = socket.create_server((launch.host, launch.port), backlog=BACKLOG).detach()
+            opened.callback(os.close, listen_fd)
+        for target, fd in ((LISTEN_FD, listen_fd), (SECRETS_FD, launch.secrets_fd)):
             if fd >= 0:
                 fds[target] = fd
         return fds
@@ -97,11 +104,11 @@ class Launcher:
     def _program(self, launch: Launch, targets: tuple[int, ...]) -> Program:
         env, mark = dict(launch.env), pipes.mark_of(self.folder, launch.name)
         env |= {"HOST": launch.host, "PORT": str(launch.port), procfs.MARK: mark}
-        if launch.socket_fd >= 0:
+        if launch.socket_fd >= 0 or launch.has_socket:
             env["LISTEN_FDS"] = "1"
         owner = launch.owner or Owner()
         return Program(
-            argv=launch.argv,
+            argv=fill(launch.argv, launch.host, launch.port),
             env=env,
             cwd=launch.cwd,
             targets=targets,

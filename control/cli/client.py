@@ -74,6 +74,29 @@ class Client:
         finally:
             connection.close()
 
+    def upload(
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        pieces: Iterator[bytes],
+        size_bytes: int,
+    ) -> Iterator[Document]:
+        """Send a body; the documents of the answer, as they come. Raises `Failure`."""
+        connection = self._connect(None)
+        try:
+            fields = {"Content-Length": str(size_bytes)}
+            connection.request("POST", f"{path}?{urlencode(query)}", pieces, fields)
+            answer = connection.getresponse()
+            if answer.status != http.client.OK:
+                raise _refusal(_document(_whole(answer)))
+            for line in answer:
+                if line.strip():
+                    yield _document(line)
+        except (OSError, http.client.HTTPException) as error:
+            raise _broken(error) from None
+        finally:
+            connection.close()
+
     # Private
 
     def _exchange(

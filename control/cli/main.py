@@ -11,6 +11,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from control.cli import show
+from control.cli.apps import VERBS as APP_VERBS
 from control.cli.client import Failure
 from control.cli.context import Context
 from control.cli.traffic import VERBS
@@ -209,16 +210,24 @@ def check(context: Context) -> None:
     context.say(context.client.post("/v1/check"), show.checked)
 
 
-@edgectl.command(short_help="End edged, drained or at once.")
+@edgectl.command(short_help="End edged, drained or at once; or stop one app.")
+@click.argument("app", default="")
 @click.option("--now", is_flag=True, help="Cut off what is under way.")
 @click.pass_obj
-def stop(context: Context, *, now: bool) -> None:
+def stop(context: Context, app: str, *, now: bool) -> None:
     """End edged, when what is under way is answered; returns when it is gone.
+
+    With APP, that app alone serves no more, until 'edgectl start APP', also over a restart.
 
     \b
     Examples: edgectl stop
               edgectl stop --now
+              edgectl stop blog
     """
+    if app:
+        document = context.client.post("/v1/apps/stop", timeout_s=None, app=app)
+        context.say(document, lambda d: f"{d['app']} is stopped")
+        return
     master_pid = int(context.client.get("/v1/status").get("master_pid", 0))
     try:
         master = os.pidfd_open(master_pid)
@@ -284,7 +293,7 @@ def completion(shell: str) -> None:
     click.echo(kind(edgectl, {}, COMMAND, "_EDGECTL_COMPLETE").source())
 
 
-for _verb in (*VERBS, trust, untrust):
+for _verb in (*VERBS, *APP_VERBS, trust, untrust):
     edgectl.add_command(_verb)
 
 

@@ -1,0 +1,371 @@
+"""One app: its instances, and how awake it is.
+
+Rule 1: what happens to instances only stirs the app; one greenlet settles what follows: the state,
+        the published routes, what the next control must know.
+Rule 2: a request is never cut: who sleeps or leaves gets no new ones first, and ends when it has
+        none.
+"""
+
+import logging
+import time
+from typing import Any, Final
+
+import gevent
+from gevent.event import Event as Signal
+from gevent.lock import RLock
+
+from control.apps import scaling
+from control.apps.applog import AppLog
+from control.apps.fleet import Fleet, end_all, running_of
+from control.apps.instance import Instance
+from control.apps.logfiles import LogFiles
+from control.apps.logline import Stream
+from control.apps.record import AppRecord, Release
+from control.apps.scaling import Load
+from control.apps.slumber import Event, State, advance
+from control.apps.tools import Tools
+from control.apps.traffic import traffic_of
+from control.refusal import Refused
+
+log = logging.getLogger("control.apps")
+
+LOOK_S: Final = 0.5
+"""How often it is looked whether an app is idle or has too much to do."""
+
+EMPTY_LOOK_S: Final = 0.05
+LEAVING: Final = "leaving"
+"""The role of instances that are ending: the next control ends them."""
+
+STREAMS: Final = {"out": Stream.STDOUT, "err": Stream.STDERR}
+
+
+class App:
+    """One app. `record` is what is kept of it."""
+
+    def __init__(self, record: AppRecord, tools: Tools) -> None:
+        self.record = record
+        self.tools = tools
+        self.lock = RLock()  # deploys and orders of operators, one at a time
+        self.state = State.STOPPED if record.stopped else State.ASLEEP
+        self.fleet: Fleet | None = None
+        self.beside: list[Fleet] = []
+        self.log = AppLog(LogFiles(tools.home(record).log))
+        self.problem = ""
+        self._stirred = Signal()
+        self._turned = Signal()
+        self._pace = _Pace()
+        self._leaving: list[Instance] = []
+        self._task = gevent.spawn(self._settle_on)
+
+    def __repr__(self) -> str:
+        return f"<App {self.state.name} {self.record.id} {self.fleet!r}>"
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where requests go now; none while it sleeps, or is about to."""
+        if self.state is not State.AWAKE or self.fleet is None:
+            return ()
+        return self.fleet.addresses
+
+    def wake(self) -> None:
+        """Have it awake; waits for that, at most for its own limit. Raises `Refused`:
+        `app-stopped`, `app-failed`, `timeout`."""
+        spec = self.record.spec
+        if spec is None or self.state is State.STOPPED:
+            raise Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+        if self.state is State.ASLEEP:
+            self._advance(Event.WISHED)
+            self._have(max(1, spec.instances.min))
+        elif self.state is State.DROWSY:
+            self._advance(Event.WISHED)
+            self.stir()
+        deadline = time.monotonic() + spec.times.start_s
+        deaths = self.fleet.deaths if self.fleet is not None else 0
+        while self.state is State.WAKING:
+            if self.fleet is not None and self.fleet.deaths > deaths:
+                raise self._failure()
+            turned = self._turned
+            if not turned.wait(max(0.0, deadline - time.monotonic())):
+                text = f"{self.record.id} was not ready within {spec.times.start_s:g} s."
+                raise Refused("timeout", text)
+        if self.state is State.FAILED:
+            raise self._failure()
+
+    def stop(self) -> None:
+        """By an operator: until `start`, also over a restart. Raises `Refused`."""
+        self.record.stopped = True
+        self.keep()
+        self._advance(Event.STOP)
+        self.settle()
+        self.part(self._all())
+        self.fleet, self.beside = None, []
+        self.keep()
+
+    def start(self) -> None:
+        """After `stop`, or after it has failed. Raises `Refused`."""
+        self.record.stopped = False
+        self.problem = ""
+        if self.state in (State.STOPPED, State.FAILED):
+            if self.fleet is not None:
+                end_all(self.fleet.part(0))
+                self.fleet = None
+            self._advance(Event.START)
+        self.keep()
+        self.rise()
+
+    def resume(self) -> None:
+        """Its fleet was adopted from an earlier control: it is what that says it is."""
+        if self.fleet is not None and self.state is State.ASLEEP:
+            self._advance(Event.SERVED if self.fleet.addresses else Event.WISHED)
+            self.stir()
+
+    def rise(self) -> None:
+        """Have what is wanted without being asked for: least instances, processes beside."""
+        spec = self.record.spec
+        if spec is None or self.state is State.STOPPED:
+            return
+        release = self.record.serving
+        assert release is not None
+        for process in spec.processes:
+            if all(each.role != process.name for each in self.beside):
+                self.beside.append(Fleet(release, self.make, process.name))
+            fleet = next(each for each in self.beside if each.role == process.name)
+            fleet.grow_to(process.instances)
+        if spec.start and spec.instances.min and self.state is State.ASLEEP:
+            self._advance(Event.WISHED)
+            self._have(spec.instances.min)
+        self.stir()
+
+    def switch(self, release: Release, fleet: Fleet | None) -> list[Instance]:
+        """That release serves from now on, if need be by a fleet that is ready. The instances of
+        before serve no more, and are the caller's to end. Raises `Refused`: nothing is changed."""
+        former = self.record.current, self.fleet, self.state
+        gone = [*self.fleet.instances] if self.fleet is not None else []
+        self.record.current, self.record.deploying = release.number, 0
+        self.fleet = fleet
+        if fleet is not None and self.state is not State.AWAKE:
+            if self.state is State.STOPPED:
+                self._advance(Event.START)
+            self._advance(Event.SERVED)
+        elif fleet is None and self.state in (State.WAKING, State.AWAKE, State.DROWSY):
+            self.state = State.ASLEEP
+        try:
+            self.keep()
+            self.tools.publish()
+        except Refused:
+            self.record.current, self.fleet, self.state = former
+            self.record.deploying = release.number
+            raise
+        self.problem = ""
+        self._pace.touch()
+        for each in self.beside:
+            gone += each.part(0)
+        self.beside = []
+        self.rise()
+        return gone
+
+    def make(self, release: Release, role: str) -> Instance:
+        """An instance of it, which stirs the app. Raises `Refused`."""
+        made: Instance
+
+        def take(stream: str, line: bytes) -> None:
+            self.log.feed(made.plan.launch.name, STREAMS[stream], line + b"\n")
+
+        made = self.tools.instance(self.record, release, role, take, lambda _: self.stir())
+        return made
+
+    def stir(self) -> None:
+        """Something has happened."""
+        self._stirred.set()
+
+    def keep(self) -> None:
+        """Write down what the next control must know. Raises `Refused`."""
+        running = self.fleet.running() if self.fleet is not None else []
+        for each in self.beside:
+            running += each.running()
+        running += [running_of(each, 0, LEAVING) for each in self._leaving if each.record]
+        self.record.running = running
+        self.tools.keep(self.record)
+
+    def settle(self) -> None:
+        """Bring state, routes and record to what the instances are. Raises `Refused`."""
+        fleet = self.fleet
+        ready = fleet is not None and bool(fleet.addresses)
+        if ready and self.state in (State.ASLEEP, State.WAKING, State.FAILED):
+            self._pace.touch()
+            self._advance(Event.SERVED)
+        elif fleet is not None and fleet.has_failed and self.state in _TRYING:
+            self.problem = fleet.explain()
+            self._advance(Event.GAVE_UP)
+            first = self.problem.splitlines()[0]
+            text = f"{self.record.id} has failed: {first}"
+            self.tools.events.add("app-failed", text, app=self.record.id)
+        elif not ready and self.state in (State.AWAKE, State.DROWSY):
+            self._advance(Event.LOST)
+        self.tools.publish()
+        self.keep()
+        turned, self._turned = self._turned, Signal()
+        turned.set()
+
+    def look(self) -> None:
+        """Whether it is idle, or has too much or too little to do. Raises `Refused`."""
+        spec, fleet = self.record.spec, self.fleet
+        if spec is None or fleet is None or self.state is not State.AWAKE:
+            return
+        traffic = traffic_of(self.tools.segment, fleet.addresses)
+        idle_s = self._pace.idle_s(traffic.under_way, traffic.total)
+        rules = spec.instances
+        if scaling.is_idle(rules, under_way=traffic.under_way, idle_s=idle_s):
+            self._advance(Event.IDLED)
+            gevent.spawn(self._fall_asleep)
+            return
+        load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=0.0)
+        calm_s = self._pace.calm_s(scaling.is_calm(rules, load))
+        load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=calm_s)
+        count = scaling.wanted(rules, load)
+        if count > len(fleet):
+            fleet.grow_to(count)
+        elif count < len(fleet):
+            gone = fleet.part(count)
+            self.settle()
+            gevent.spawn(self.part, gone)
+
+    def part(self, gone: list[Instance]) -> None:
+        """End instances that get no requests any more, when they have none; waits for that."""
+        self._leaving += gone
+        spec = self.record.spec
+        deadline = time.monotonic() + (spec.times.drain_s if spec is not None else 0.0)
+        addresses = [f"{each.plan.launch.host}:{each.port}" for each in gone if each.port]
+        while traffic_of(self.tools.segment, addresses).under_way and time.monotonic() < deadline:
+            gevent.sleep(EMPTY_LOOK_S)
+        end_all(gone)
+        for each in gone:
+            self._leaving.remove(each)
+            self.log.end(each.plan.launch.name)
+        self.stir()
+
+    def close(self) -> None:
+        """Watch it no more; what runs goes on."""
+        self._task.kill(block=False)
+        self.log.close()
+
+    def end(self) -> None:
+        """End all that it runs."""
+        self.part(self._all())
+        self.close()
+
+    def described(self) -> dict[str, Any]:
+        """It for an operator."""
+        spec = self.record.spec
+        instances = [] if self.fleet is None else self.fleet.instances
+        return {
+            "app": self.record.id,
+            "state": self.state.name.lower(),
+            "release": self.record.current,
+            "deploying": self.record.deploying,
+            "runtime": spec.runtime if spec else "",
+            "routes": [*spec.routes] if spec else [],
+            "instances": [_instance(each) for each in instances],
+            "processes": [
+                _instance(each) | {"process": fleet.role}
+                for fleet in self.beside
+                for each in fleet.instances
+            ],
+            "least": spec.instances.min if spec else 0,
+            "most": spec.instances.max if spec else 0,
+            "problem": self.problem,
+        }
+
+    # Private
+
+    def _advance(self, event: Event) -> None:
+        self.state = advance(self.state, event)
+
+    def _all(self) -> list[Instance]:
+        found = [*self.fleet.instances] if self.fleet is not None else []
+        return found + [each for fleet in self.beside for each in fleet.instances]
+
+    def _have(self, count: int) -> None:
+        release = self.record.serving
+        assert release is not None
+        if self.fleet is None:
+            self.fleet = Fleet(release, self.make)
+        self.fleet.grow_to(count)
+
+    def _failure(self) -> Refused:
+        why = self.problem or (self.fleet.explain() if self.fleet is not None else "")
+        return Refused("app-failed", f"{self.record.id} does not start: {why}")
+
+    def _settle_on(self) -> None:
+        while True:
+            self._stirred.wait()
+            self._stirred.clear()
+            try:
+                self.settle()
+            except Refused as refusal:
+                log.error("%s: %s", self.record.id, refusal.message)
+                gevent.sleep(LOOK_S)
+                self._stirred.set()
+
+    def _fall_asleep(self) -> None:
+        """It gets no requests any more; it ends when it has none."""
+        try:
+            self.settle()
+        except Refused as refusal:
+            log.error("%s stays awake: %s", self.record.id, refusal.message)
+        fleet = self.fleet
+        while fleet is not None and self.state is State.DROWSY:
+            if not traffic_of(self.tools.segment, fleet.addresses).under_way:
+                self._advance(Event.EMPTIED)
+                self.fleet = None
+                self.stir()
+                self.tools.events.add("app-asleep", f"{self.record.id} sleeps", app=self.record.id)
+                self.part(fleet.part(0))
+                self.log.settle()
+                return
+            gevent.sleep(EMPTY_LOOK_S)
+
+
+class _Pace:
+    """Since when nobody asks, and since when one instance less would be enough."""
+
+    def __init__(self) -> None:
+        self._active_s = time.monotonic()
+        self._calm_since = 0.0
+        self._total = -1
+
+    def touch(self) -> None:
+        """Somebody has asked."""
+        self._active_s = time.monotonic()
+
+    def idle_s(self, under_way: int, total: int) -> float:
+        """For how long nobody has asked."""
+        if under_way or total != self._total:
+            self._total = total
+            self.touch()
+        return time.monotonic() - self._active_s
+
+    def calm_s(self, is_calm: bool) -> float:
+        """For how long it has been calm."""
+        now = time.monotonic()
+        if not is_calm:
+            self._calm_since = now
+        self._calm_since = self._calm_since or now
+        return now - self._calm_since
+
+
+# Private
+
+_TRYING = (State.WAKING, State.AWAKE, State.DROWSY)
+
+
+def _instance(instance: Instance) -> dict[str, Any]:
+    record = instance.record
+    return {
+        "name": instance.plan.launch.name,
+        "state": instance.state.name.lower(),
+        "pid": record.pid if record is not None else None,
+        "port": instance.port,
+        "deaths": instance.deaths,
+        "why": instance.why,
+    }

@@ -1,0 +1,460 @@
+"""All apps: what an operator asks of them, what workers wish for, and their part of the table."""
+
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import IO, Any, Final
+
+import gevent
+from gevent.queue import Queue
+
+from control.acme.keeper import Store
+from control.apps import builder
+from control.apps.app import LEAVING, LOOK_S, App
+from control.apps.cgroup import Cgroups
+from control.apps.fleet import Fleet
+from control.apps.home import Home
+from control.apps.isolation import missing
+from control.apps.launch import Launcher
+from control.apps.ports import Ports
+from control.apps.process import clear
+from control.apps.record import INDEX, KEPT, AppRecord, Release, record_of
+from control.apps.rollout import Rollout
+from control.apps.secrets import Secrets
+from control.apps.slumber import State
+from control.apps.spawn import Spawner
+from control.apps.spec import AppSpec
+from control.apps.tools import FIRST_UID, Tools
+from control.config.hosts import HostTls, host_of
+from control.events import Events
+from control.refusal import Refused
+from edge.shared.segment import Segment
+from edge.table.model import AppRoute, Balancing, Files, PathRewrite, Route
+from supervisor.spec import Spec
+
+log = logging.getLogger("control.apps")
+
+STATIC_FORMER: Final = 2
+"""Hashed files of so many releases before are served yet: pages of theirs may be open."""
+
+RUN_S: Final = 3600.0
+
+
+@dataclass(slots=True)
+class AppDesk:
+    """The apps."""
+
+    tools: Tools
+    kept: Store
+    apps: dict[str, App] = field(default_factory=dict)
+    ours: "dict[str, str]" = field(default_factory=dict)  # patterns of the server file, by owner
+    publish: Callable[[], None] = field(default=lambda: None)  # raises `Refused`
+    _is_recalled: bool = False
+
+    # Life
+
+    def recall(self) -> None:
+        """Take up what an earlier control has left: before anything is published. Raises
+        `Refused`."""
+        if self._is_recalled:
+            return
+        for app_id in self.kept.kept(INDEX) or ():
+            raw = self.kept.kept(KEPT + app_id)
+            if raw is not None and app_id not in self.apps:
+                self._take_up(record_of(raw))
+        self._is_recalled = True
+
+    def start(self) -> None:
+        """Begin to look after them."""
+        gevent.spawn(self._look_on)
+        for app in self.apps.values():
+            gevent.spawn(self._rise, app)
+
+    def end(self) -> None:
+        """End all instances: edged stops."""
+        gevent.joinall([gevent.spawn(app.end) for app in self.apps.values()])
+
+    # The table
+
+    def routes(self) -> list[Route]:
+        """Of all apps, as they are now."""
+        return [route for app in self.apps.values() for route in self._routes_of(app)]
+
+    def hosts(self, known: Sequence[HostTls]) -> tuple[HostTls, ...]:
+        """Those of apps that the server file does not name itself."""
+        names = {host.host for host in known}
+        found: dict[str, HostTls] = {}
+        for app in self.apps.values():
+            for pattern in app.record.spec.routes if app.record.spec is not None else ():
+                host = host_of(pattern)
+                if host != "*" and host not in names:
+                    found.setdefault(host, HostTls(host=host, owner=_owner(app)))
+        return tuple(found.values())
+
+    def check(self, routes: Sequence[Route]) -> None:
+        """Whether none of the server file's patterns is an app's. Raises `Refused`."""
+        self.ours = {route.pattern: route.owner for route in routes}
+        for app in self.apps.values():
+            if app.record.spec is not None:
+                self._vet(app, app.record.spec)
+
+    # Wishes of workers
+
+    def wake(self, app_id: str) -> dict[str, Any]:
+        """Have an app awake, and every worker know. Raises `Refused`."""
+        self._app(app_id).wake()
+        return {"app": app_id}
+
+    # Orders
+
+    def deploy(self, archive: IO[bytes], name: str, env: str) -> Iterator[dict[str, Any]]:
+        """What happens, as it happens; the last document is the outcome. It goes on when nobody
+        listens any more."""
+        app_id = f"{name}/{env}"
+        told: Queue = Queue()
+
+        def say(line: str) -> None:
+            told.put({"line": line})
+
+        def act() -> None:
+            try:
+                app = self._app_or_new(app_id)
+                with app.lock:
+                    release = Rollout(app, say, self._vet).deploy(archive, env)
+                text = f"{app_id}: release {release.number} serves"
+                self.tools.events.add("app-deployed", text, app=app_id, release=release.number)
+                told.put({"app": app_id, "release": release.number})
+            except Refused as refusal:
+                self._drop_empty(app_id)
+                text = f"{app_id} is not deployed: {refusal.message}"
+                self.tools.events.add("deploy-failed", text, app=app_id)
+                told.put({"error": refusal.code, "message": refusal.message, **refusal.more})
+            except Exception:
+                log.exception("the deploy of %s failed", app_id)
+                self._drop_empty(app_id)
+                told.put({"error": "internal", "message": "edged has a bug: see its log."})
+            finally:
+                archive.close()
+                told.put(None)
+
+        gevent.spawn(act)
+        while (document := told.get()) is not None:
+            yield document
+
+    def rollback(self, app_id: str, number: int) -> dict[str, Any]:
+        """Have an earlier release serve: that one, or the one before. Raises `Refused`."""
+        app = self._app(app_id)
+        with app.lock:
+            release = self._earlier(app, number)
+            Rollout(app, lambda line: None, self._vet).return_to(release)
+        text = f"{app_id}: release {release.number} serves again"
+        self.tools.events.add("app-rolled-back", text, app=app_id, release=release.number)
+        return {"app": app_id, "release": release.number}
+
+    def restart(self, app_id: str) -> dict[str, Any]:
+        """Other instances of the same release, without a gap. Raises `Refused`."""
+        app = self._app(app_id)
+        with app.lock:
+            release = app.record.serving
+            if release is None:
+                raise Refused("not-found", f"{app_id} has no release: deploy one.")
+            if app.state in (State.AWAKE, State.WAKING, State.DROWSY):
+                Rollout(app, lambda line: None, self._vet).return_to(release)
+            else:
+                app.start()
+        return {"app": app_id, "release": release.number}
+
+    def scale(self, app_id: str, least: int, most: int) -> dict[str, Any]:
+        """How many instances it has, whatever its edge.toml says. Raises `Refused`."""
+        if not 0 <= least <= most <= 1000 or not most:
+            raise Refused("bad-request", "'least' and 'most' are 0 to 1000, and most at least 1.")
+        app = self._app(app_id)
+        with app.lock:
+            app.record.scale = (least, most)
+            app.keep()
+            if app.fleet is not None and app.state is State.AWAKE:
+                app.fleet.grow_to(least)
+                gone = app.fleet.part(max(1, most))
+                app.settle()
+                app.part(gone)
+            else:
+                app.rise()
+        return {"app": app_id, "least": least, "most": most}
+
+    def stop(self, app_id: str) -> dict[str, Any]:
+        """It serves no more, also after a restart. Raises `Refused`."""
+        app = self._app(app_id)
+        with app.lock:
+            app.stop()
+        self.tools.events.add("app-stopped", f"{app_id} is stopped", app=app_id)
+        return {"app": app_id}
+
+    def begin(self, app_id: str) -> dict[str, Any]:
+        """It serves again. Raises `Refused`."""
+        app = self._app(app_id)
+        with app.lock:
+            app.start()
+            if app.record.serving is not None and app.record.serving.spec.start:
+                app.wake()
+        return {"app": app_id}
+
+    def delete(self, app_id: str) -> dict[str, Any]:
+        """Remove an app with its releases, data, secrets and log. Raises `Refused`."""
+        app = self._app(app_id)
+        with app.lock:
+            app.stop()
+            self._remove(app)
+            self.tools.secrets.remove(app_id)
+        self.publish()
+        self.tools.events.add("app-deleted", f"{app_id} is deleted", app=app_id)
+        return {"app": app_id}
+
+    def run(self, app_id: str, argv: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        """Run a command in the app's environment; its lines, then its exit code."""
+        app = self._app(app_id)
+        release = app.record.serving
+        if release is None:
+            raise Refused("not-found", f"{app_id} has no release: deploy one.")
+        launch = self.tools.launch(app.record, release, argv)
+        told: Queue = Queue()
+
+        def act() -> None:
+            try:
+                status = builder.run(
+                    self.tools.launcher, launch, RUN_S, lambda line: told.put({"line": line})
+                )
+                told.put({"exit_code": os.waitstatus_to_exitcode(status)})
+            except Refused as refusal:
+                told.put({"error": refusal.code, "message": refusal.message})
+            finally:
+                told.put(None)
+
+        task = gevent.spawn(act)
+        try:
+            while (document := told.get()) is not None:
+                yield document
+        finally:
+            task.kill(block=False)  # who asked is gone: so is the command
+
+    # Questions
+
+    def listed(self) -> list[dict[str, Any]]:
+        """All apps."""
+        return [app.described() for _, app in sorted(self.apps.items())]
+
+    def missing(self) -> tuple[str, ...]:
+        """What keeps apps apart less than it could, as sentences; none without apps."""
+        return missing(self.tools.launcher.cgroups) if self.apps else ()
+
+    def releases(self, app_id: str) -> list[dict[str, Any]]:
+        """The releases of an app that are there. Raises `Refused`."""
+        record = self._app(app_id).record
+        return [
+            {"release": each.number, "time": each.time, "serves": each.number == record.current}
+            for each in record.releases
+        ]
+
+    def find(self, app_id: str) -> App:
+        """An app, also by its name alone when it has one environment. Raises `Refused`."""
+        return self._app(app_id)
+
+    # Private
+
+    def _app(self, app_id: str) -> App:
+        found = self.apps.get(app_id)
+        if found is not None:
+            return found
+        same = [each for each in self.apps if each.partition("/")[0] == app_id]
+        if len(same) == 1:
+            return self.apps[same[0]]
+        known = ", ".join(sorted(same or self.apps)) or "none yet"
+        raise Refused("not-found", f"There is no app {app_id!r} (there are: {known}).")
+
+    def _app_or_new(self, app_id: str) -> App:
+        app = self.apps.get(app_id)
+        if app is None:
+            uid = -1
+            if os.geteuid() == 0:
+                taken = {each.record.uid for each in self.apps.values()}
+                uid = next(uid for uid in range(FIRST_UID, FIRST_UID + 65536) if uid not in taken)
+            record = AppRecord(id=app_id, uid=uid)
+            self.tools.home(record).make()
+            app = self.apps[app_id] = App(record, self.tools)
+            self.kept.keep(INDEX, [*self.apps])
+            app.keep()
+        return app
+
+    def _drop_empty(self, app_id: str) -> None:
+        """A first deploy that failed leaves no app."""
+        app = self.apps.get(app_id)
+        if app is not None and not app.record.releases and not app.record.deploying:
+            with contextlib.suppress(Refused):
+                self._remove(app)
+
+    def _remove(self, app: App) -> None:
+        app.close()
+        del self.apps[app.record.id]
+        self.kept.keep(INDEX, [*self.apps])
+        self.kept.keep(KEPT + app.record.id, None)
+        self.tools.home(app.record).remove()
+
+    def _earlier(self, app: App, number: int) -> Release:
+        record = app.record
+        if number:
+            found = record.release(number)
+        else:
+            before = [each for each in record.releases if each.number < record.current]
+            found = before[-1] if before else None
+        if found is None:
+            known = ", ".join(str(each.number) for each in record.releases)
+            text = f"{record.id} has no such release to return to (there are: {known})."
+            raise Refused("not-found", text)
+        return found
+
+    def _vet(self, app: App, spec: AppSpec) -> None:
+        """Raises `Refused` when a pattern is somebody else's."""
+        owners = dict(self.ours)
+        for other in self.apps.values():
+            if other is not app and other.record.spec is not None:
+                owners |= dict.fromkeys(other.record.spec.routes, _owner(other))
+        for pattern in spec.routes:
+            if pattern in owners:
+                text = f'"{pattern}" of {_owner(app)} is {owners[pattern]}\'s already.'
+                raise Refused("route-taken", text)
+
+    def _routes_of(self, app: App) -> Iterator[Route]:
+        spec, release = app.record.spec, app.record.serving
+        if spec is None or release is None:
+            return
+        files = _files(self.tools.home(app.record), app.record, spec)
+        served = _served(app, spec) if spec.start else None
+        beside = files if spec.assets.path == "/" or served is None else None
+        for pattern in spec.routes:
+            yield (
+                replace(served, pattern=pattern, files=beside)
+                if served
+                else Route(pattern=pattern, owner=_owner(app), files=files)
+            )
+        if files is not None and beside is None:
+            prefix = PathRewrite(strip_prefix=spec.assets.path)
+            for pattern in _below(spec):
+                yield Route(
+                    pattern=pattern,
+                    owner=_owner(app),
+                    files=replace(files, beside=False),
+                    path=prefix,
+                )
+
+    def _take_up(self, record: AppRecord) -> None:
+        home = self.tools.home(record)
+        if record.deploying and record.deploying != record.current:
+            log.warning("%s: release %d was not deployed to its end: it is removed",
+                        record.id, record.deploying)  # fmt: skip
+            record.releases = [each for each in record.releases if each.number != record.deploying]
+        record.deploying = 0
+        home.tidy({each.number for each in record.releases})
+        app = self.apps[record.id] = App(record, self.tools)
+        release = record.serving
+        for running in record.running:
+            is_current = release is not None and running.release == release.number
+            if release is None or not is_current or running.role == LEAVING or record.stopped:
+                gevent.spawn(clear, running.record)
+            elif running.role:
+                fleet = next((each for each in app.beside if each.role == running.role), None)
+                if fleet is None:
+                    fleet = Fleet(release, app.make, running.role)
+                    app.beside.append(fleet)
+                fleet.adopt(running)
+            else:
+                app.fleet = app.fleet or Fleet(release, app.make)
+                app.fleet.adopt(running)
+        if app.fleet is not None:
+            app.resume()
+
+    def _rise(self, app: App) -> None:
+        try:
+            app.rise()
+        except Refused as refusal:
+            log.error("%s: %s", app.record.id, refusal.message)
+
+    def _look_on(self) -> None:
+        while True:
+            gevent.sleep(LOOK_S)
+            for app in [*self.apps.values()]:
+                try:
+                    app.look()
+                except Refused as refusal:
+                    log.error("%s: %s", app.record.id, refusal.message)
+                except Exception:  # one app's bug must not end the others
+                    log.exception("%s could not be looked after", app.record.id)
+
+
+def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDesk:
+    """The apps of an edged."""
+    label = hashlib.sha256(spec.run_dir.encode()).hexdigest()[:8]
+    folder = os.path.join(spec.state_dir, "apps")
+    launcher = Launcher(os.path.join(spec.run_dir, "apps"), Cgroups.find(label), Spawner())
+    desk: AppDesk
+
+    def publish() -> None:
+        desk.publish()
+
+    def keep(record: AppRecord) -> None:
+        store.keep(KEPT + record.id, record.to_json())
+
+    secrets = Secrets(store, spec.state_dir)
+    tools = Tools(folder, launcher, Ports(), secrets, segment, events, publish, keep)
+    desk = AppDesk(tools, store)
+    return desk
+
+
+# Private
+
+
+def _owner(app: App) -> str:
+    return f"app {app.record.id}"
+
+
+def _files(home: Home, record: AppRecord, spec: AppSpec) -> Files | None:
+    """What is served of the release itself, and of those before."""
+    folder = spec.root or spec.assets.folder
+    if not folder:
+        return None
+    before = [each.number for each in record.releases if each.number != record.current]
+    former = [
+        path
+        for number in before[-STATIC_FORMER:]
+        if os.path.isdir(path := os.path.join(home.release(number), folder))
+    ]
+    return Files(
+        root=os.path.normpath(os.path.join(home.release(record.current), folder)),
+        former=tuple(os.path.normpath(path) for path in former),
+        beside=bool(spec.start),
+    )
+
+
+def _served(app: App, spec: AppSpec) -> Route:
+    """The route of an app, but for its pattern."""
+    waking = AppRoute(
+        id=app.record.id,
+        start_s=spec.times.start_s,
+        queue=spec.waiting.room,
+        page=spec.waiting.page,
+    )
+    return Route(
+        pattern="",
+        owner=_owner(app),
+        upstreams=app.addresses,
+        balancing=Balancing(policy="least_conn"),
+        app=waking,
+    )
+
+
+def _below(spec: AppSpec) -> list[str]:
+    """The patterns of files that are served at a path of their own."""
+    hosts = dict.fromkeys(host_of(pattern) for pattern in spec.routes)
+    patterns = [f"{host}{spec.assets.path.rstrip('/')}/*" for host in hosts]
+    return [pattern for pattern in patterns if pattern not in spec.routes]

@@ -1,0 +1,114 @@
+"""The folders of an app: its releases, its data, its log.
+
+An app's user may read the release and change nothing in it; what it writes goes into the data
+folder, which outlives releases. Nobody else's app enters either.
+"""
+
+import contextlib
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+
+from control import durable
+from control.apps.isolation import make_data, make_passable, make_release
+from control.durable import Owner
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One app's."""
+
+    folder: str
+    owner: Owner | None
+
+    @property
+    def data(self) -> str:
+        """What the app keeps."""
+        return os.path.join(self.folder, "data")
+
+    @property
+    def log(self) -> str:
+        """Its output."""
+        return os.path.join(self.folder, "log")
+
+    @property
+    def releases(self) -> str:
+        """All releases, each in a folder of its number."""
+        return os.path.join(self.folder, "releases")
+
+    def release(self, number: int) -> str:
+        """One release."""
+        return os.path.join(self.releases, str(number))
+
+    def make(self) -> None:
+        """Have them. Raises `OSError`."""
+        for path in (os.path.dirname(self.folder), self.folder, self.releases):
+            make_passable(path)
+        make_data(self.data, self.owner)
+        make_data(self.log, None)
+
+    def hand_over(self, number: int) -> None:
+        """Let the app's user build in a release that was unpacked. Raises `OSError`."""
+        _give(self.release(number), self.owner or Owner())
+        os.chmod(self.release(number), 0o700)
+
+    def seal(self, number: int) -> None:
+        """What was built is ours from now on: the app reads it. Raises `OSError`."""
+        if self.owner is not None:
+            _give(self.release(number), Owner(os.geteuid(), self.owner.gid))
+            _close_to_others(self.release(number))
+        make_release(self.release(number), self.owner)
+
+    def open_files(self, number: int, folder: str) -> None:
+        """Let workers, and so everybody, read the files that are served. Raises `OSError`."""
+        top = self.release(number)
+        place = os.path.normpath(os.path.join(top, folder))
+        while place.startswith(top) and place != top:
+            os.chmod(place, os.stat(place).st_mode | 0o011)
+            place = os.path.dirname(place)
+        os.chmod(top, os.stat(top).st_mode | 0o011)
+        for path in _within(os.path.join(top, folder)):
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, mode | (0o055 if stat.S_ISDIR(mode) else 0o044))
+
+    def drop(self, number: int) -> None:
+        """Remove a release."""
+        shutil.rmtree(self.release(number), ignore_errors=True)
+
+    def tidy(self, known: set[int]) -> None:
+        """Remove what a crash has left of releases that nobody knows."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(self.releases):
+                if durable.is_unfinished(name) or (name.isdigit() and int(name) not in known):
+                    shutil.rmtree(os.path.join(self.releases, name), ignore_errors=True)
+
+    def remove(self) -> None:
+        """All of it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+# Private
+
+
+def _give(folder: str, owner: Owner) -> None:
+    if owner == Owner():
+        return
+    for path in _within(folder):
+        os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
+
+
+def _close_to_others(folder: str) -> None:
+    """The group, which is the app's, reads and executes what the user could."""
+    for path in _within(folder):
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISLNK(mode):
+            os.chmod(path, (mode & 0o700) | (mode >> 3 & 0o050))
+
+
+def _within(folder: str) -> list[str]:
+    found = [folder]
+    for path, folders, files in os.walk(folder):
+        found += [os.path.join(path, name) for name in (*folders, *files)]
+    return found

@@ -1,0 +1,180 @@
+"""From an archive, or an earlier release, to what serves. The release before is touched last.
+
+unpack → read edge.toml → build → release command → new instances → ready, and well for the
+stability window → one publish → the old ones finish what they have and end. Whatever fails before
+the publish leaves nothing behind but lines in the log. Control may be killed at any step:
+`AppRecord.deploying` says that a release does not serve yet, and the next control removes it.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Final
+
+import gevent
+
+from control.apps import manifest
+from control.apps.app import App
+from control.apps.builder import Say, run_well
+from control.apps.fleet import Fleet, end_all
+from control.apps.record import Release
+from control.apps.slumber import State
+from control.apps.spec import AppSpec
+from control.apps.unpack import unpack
+from control.events import wall_time
+from control.refusal import Refused
+
+log = logging.getLogger("control.apps")
+
+KEPT_RELEASES: Final = 5
+LOOK_S: Final = 0.05
+
+Vet = Callable[[App, AppSpec], None]
+"""Raises `Refused` for routes that are somebody else's."""
+
+
+@dataclass(slots=True)
+class Rollout:
+    """One deploy of an app, or one return to an earlier release."""
+
+    app: App
+    say: Say
+    vet: Vet
+
+    def deploy(self, archive: IO[bytes], env: str) -> Release:
+        """Make a release of an archive, and have it serve. Raises `Refused`."""
+        app = self.app
+        record, home = app.record, app.tools.home(app.record)
+        number = record.last + 1
+        record.last, record.deploying = number, number
+        app.keep()
+        try:
+            home.make()
+            self._unpack(archive, number)
+            spec = manifest.read(home.release(number), env)
+            self._check(spec)
+            release = Release(number=number, time=wall_time(), spec=spec)
+            self._build(release)
+            record.releases.append(release)
+            self._turn_to(release)
+        except BaseException as error:
+            record.deploying = 0
+            record.releases = [each for each in record.releases if each.number != number]
+            home.drop(number)
+            app.keep()
+            if isinstance(error, OSError):
+                text = f"{error.filename or home.folder}: {error.strerror}"
+                raise Refused("disk-full", text) from None
+            raise
+        self._prune()
+        return release
+
+    def return_to(self, release: Release) -> None:
+        """Have a release that is there serve. Raises `Refused`."""
+        self.vet(self.app, release.spec)
+        self._turn_to(release)
+
+    # Private
+
+    def _unpack(self, archive: IO[bytes], number: int) -> None:
+        folder = self.app.tools.home(self.app.record).release(number)
+        # In a thread, as it is all disk and no sockets: others go on meanwhile.
+        made = gevent.get_hub().threadpool.spawn(unpack, archive, folder).get()
+        self.say(f"release {number}: {made.files} files, {made.unpacked_bytes} bytes")
+
+    def _check(self, spec: AppSpec) -> None:
+        if spec.id != self.app.record.id:
+            text = f"The archive is of {spec.id}, and not of {self.app.record.id}."
+            raise Refused("manifest-invalid", text)
+        for setting, reason in spec.found:
+            self.say(f"{setting}: {reason}")
+        self.vet(self.app, spec)
+
+    def _build(self, release: Release) -> None:
+        app, spec = self.app, release.spec
+        home = app.tools.home(app.record)
+        home.hand_over(release.number)
+        say = self._saying("build")
+        for step in spec.build:
+            self.say(f"$ {' '.join(step.argv)}")
+            launch = app.tools.launch(app.record, release, step.argv, step.vars)
+            run_well(app.tools.launcher, launch, spec.times.build_s, say)
+        home.seal(release.number)
+        for folder in (spec.root, spec.assets.folder):
+            if folder:
+                if not os.path.isdir(os.path.join(home.release(release.number), folder)):
+                    text = f'There is no folder "{folder}" in the release: the build makes none.'
+                    raise Refused("manifest-invalid", text)
+                home.open_files(release.number, folder)
+        if spec.release:
+            self.say(f"$ {' '.join(spec.release)}")
+            launch = app.tools.launch(app.record, release, spec.release)
+            run_well(app.tools.launcher, launch, spec.times.release_s, self._saying("release"))
+
+    def _saying(self, what: str) -> Say:
+        def say(line: str) -> None:
+            self.app.log.say(line, what)
+            self.say(line)
+
+        return say
+
+    def _turn_to(self, release: Release) -> None:
+        app, spec = self.app, release.spec
+        fleet: Fleet | None = None
+        if spec.start:
+            serving = len(app.fleet) if app.fleet is not None else 0
+            fleet = Fleet(release, app.make)
+            try:
+                fleet.grow_to(max(1, min(serving, spec.instances.max), spec.instances.min))
+                self._prove(fleet, spec)
+            except BaseException:
+                end_all(fleet.part(0), 0.0)
+                raise
+        was_stopped = app.state is State.STOPPED
+        try:
+            gone = app.switch(release, fleet)
+        except BaseException:
+            if fleet is not None:
+                end_all(fleet.part(0), 0.0)
+            raise
+        if was_stopped:
+            app.record.stopped = False
+            app.keep()
+        self.say(f"release {release.number} serves")
+        app.part(gone)
+
+    def _prove(self, fleet: Fleet, spec: AppSpec) -> None:
+        """Until all are ready, and have stayed well for the stability window."""
+        self.say(f"starting {len(fleet)} of release {fleet.release.number}")
+        deadline = time.monotonic() + spec.times.start_s + LOOK_S
+        while not fleet.is_ready:
+            if fleet.deaths or time.monotonic() > deadline:
+                raise _unfit(fleet, "does not start")
+            gevent.sleep(LOOK_S / 5)
+        self.say(f"ready; watched for {spec.times.stability_s:g} s")
+        until = time.monotonic() + spec.times.stability_s
+        while time.monotonic() < until:
+            if fleet.deaths or not fleet.is_ready:
+                raise _unfit(fleet, "does not stay well")
+            gevent.sleep(LOOK_S)
+
+    def _prune(self) -> None:
+        """Old releases go; those that may serve again stay."""
+        record, home = self.app.record, self.app.tools.home(self.app.record)
+        for release in record.releases[:-KEPT_RELEASES]:
+            if release.number != record.current:
+                record.releases.remove(release)
+                home.drop(release.number)
+        self.app.keep()
+
+
+# Private
+
+
+def _unfit(fleet: Fleet, what: str) -> Refused:
+    why, *output = fleet.explain().splitlines() or [""]
+    release = fleet.release
+    text = f"Release {release.number} of {release.spec.id} {what}: {why}."
+    return Refused("app-failed", text, {"output": output})

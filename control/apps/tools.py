@@ -1,0 +1,122 @@
+"""What all apps share: how their processes are made, where they are, who hears of them."""
+
+import os
+import secrets as randomness
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from control.apps.cgroup import Limits
+from control.apps.environment import environment
+from control.apps.home import Home
+from control.apps.instance import Instance, Plan
+from control.apps.launch import Launch, Launcher
+from control.apps.lines import Take
+from control.apps.ports import Ports
+from control.apps.readiness import Proof
+from control.apps.record import AppRecord, Release
+from control.apps.secrets import Secrets
+from control.apps.spec import AppSpec, Listen, Pairs
+from control.durable import Owner
+from control.events import Events
+from edge.shared.segment import Segment
+from edge.table.model import HealthCheck
+
+HOST: Final = "127.0.0.1"
+FIRST_UID: Final = 200_000
+"""Users of apps need no entry in /etc/passwd; distributions give nobody numbers from here on."""
+
+HANG_PART: Final = 3.0
+"""Without any answer for so many intervals of its health check an instance is ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """For all apps."""
+
+    folder: str  # of all apps
+    launcher: Launcher
+    ports: Ports
+    secrets: Secrets
+    segment: Segment
+    events: Events
+    publish: Callable[[], None]  # the routes of an app are others. Raises `Refused`
+    keep: Callable[[AppRecord], None]  # raises `Refused`
+
+    def home(self, record: AppRecord) -> Home:
+        """The folders of an app."""
+        return Home(os.path.join(self.folder, record.id), self.owner(record))
+
+    def owner(self, record: AppRecord) -> Owner | None:
+        """Whom its processes run as; None for edged's own user."""
+        return Owner(record.uid, record.uid) if record.uid >= 0 else None
+
+    def launch(
+        self, record: AppRecord, release: Release, argv: tuple[str, ...], more: Pairs = ()
+    ) -> Launch:
+        """One process of a release. Raises `Refused` when its secrets cannot be read."""
+        spec, home = release.spec, self.home(record)
+        folder = home.release(release.number)
+        values = self.secrets.values(record.id).environment()
+        name = record.id.replace("/", ".")
+        return Launch(
+            name=f"{name}.{release.number}.{randomness.token_hex(3)}",
+            argv=argv,
+            cwd=folder,
+            env=environment(spec, folder, home.data, values, more),
+            host=HOST,
+            owner=home.owner,
+            has_socket=spec.listen is Listen.SOCKET and argv == spec.start,
+            limits=Limits(
+                memory_bytes=spec.resources.memory_bytes,
+                cpu_cores=spec.resources.cpus,
+                pids=spec.resources.pids,
+            ),
+        )
+
+    def instance(
+        self,
+        record: AppRecord,
+        release: Release,
+        role: str,
+        take: Take,
+        changed: Callable[[Instance], None],
+    ) -> Instance:
+        """An instance that serves, or one of a process beside. Raises `Refused`."""
+        spec = release.spec
+        beside = next((each for each in spec.processes if each.name == role), None)
+        argv = beside.argv if beside is not None else spec.start
+        plan = Plan(
+            launch=self.launch(record, release, argv),
+            proof=Proof(listens=False) if beside is not None else _proof(spec),
+            drain_s=spec.times.drain_s,
+            stable_s=spec.times.stability_s,
+            hang_s=max(30.0, HANG_PART * spec.health.interval_s),
+        )
+        return Instance(self.launcher, self.ports, plan, take, changed)
+
+
+# Private
+
+
+def _proof(spec: AppSpec) -> Proof:
+    health = spec.health
+    check = None
+    if health.path:
+        low, high = health.statuses[0]
+        check = HealthCheck(
+            path=health.path,
+            host=health.host or _host_of(spec),
+            interval_s=health.interval_s,
+            timeout_s=health.timeout_s,
+            fall=health.fall,
+            low=low,
+            high=high,
+        )
+    return Proof(start_s=spec.times.start_s, check=check, has_socket=spec.listen is Listen.SOCKET)
+
+
+def _host_of(spec: AppSpec) -> str:
+    """That of the first route: an app may answer for its own names only."""
+    hosts = (route.partition("/")[0] for route in spec.routes)
+    return next((host.replace("*", "www", 1) for host in hosts if host != "*"), "")
