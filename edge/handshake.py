@@ -28,7 +28,6 @@ from edge.tls.hello import LARGEST, missing, server_name
 
 log = logging.getLogger("edge.handshake")
 
-HELLO_BYTES: Final = 4096
 PROXY_BYTES: Final = 1024
 
 CERTIFICATE: Final = "certificate"
@@ -60,9 +59,8 @@ class Handshake:
         self._wanted = 0  # the bytes of a hello that it waits for
         self._ready_s = 0.0  # when all of it was here
         self._header = b""  # of a PROXY header, as far as it has come
-        self._wants_proxy = bool(engine.proxy_protocol) and is_within(
-            address, engine.proxy_protocol
-        )
+        proxies = engine.proxy_protocol
+        self._wants_proxy = bool(proxies) and is_within(address, proxies)
         settings = engine.table.settings.tls or _DEFAULT
         self._deadline = monotonic() + settings.handshake_s
         connection.on_readable = self._hear
@@ -196,7 +194,7 @@ class Handshake:
 
     def _shake(self) -> None:
         engine, connection = self._engine, self._connection
-        hello = connection.peek(HELLO_BYTES) if engine.table.has_challenges else b""
+        hello = connection.peek(LARGEST) if engine.table.has_challenges else b""
         tls = engine.table.settings.tls
         base = self._contexts.base_for(hello or b"")
         if tls is not None and tls.on_demand and base is self._contexts.base:
