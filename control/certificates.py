@@ -24,7 +24,7 @@ from control.config.hosts import Acme, HostTls
 from control.demand import Demand
 from control.events import Events
 from control.issuing import Issuing, issuing_of
-from control.provider import WITHOUT, BadFile, Origin, Provider, Served, is_public
+from control.provider import BadFile, Origin, Provider, Served, has_certificate, is_public
 from control.publish import Changes, Publisher
 from control.refusal import Refused
 from edge.table.model import decode_certificate, encode
@@ -90,7 +90,7 @@ class CertificateDesk:
             row = _row(host)
             published = self.publisher.published.get(row)
             if not strict:
-                if published is not None and host.mode not in WITHOUT:
+                if published is not None and has_certificate(host):
                     found[row] = published  # it is looked at right after the start
                 elif made < AT_ONCE:
                     served = self._provided(host)
@@ -130,7 +130,7 @@ class CertificateDesk:
         return [
             self._described(host, kept.get(host.host, {}))
             for host in self._hosts.values()
-            if host.mode not in WITHOUT
+            if has_certificate(host)
         ]
 
     def renew(self, host: str) -> dict[str, Any]:
@@ -280,13 +280,13 @@ class CertificateDesk:
         for name, served in [*self._served.items()]:
             if not is_due(served.not_before, served.not_after, now):
                 continue
-            if not self.demand.is_denied(name):
+            host = self._hosts.get(name)
+            if host is None or not self.demand.is_denied(host):
                 continue
             with self.publisher.lock:
                 self.demand.forget(name)
-                host = self._hosts.pop(name, None)
-                if host is not None:
-                    self.publisher.publish(Changes(put={}, removed=(_row(host),)), within_s=0.0)
+                self.publisher.publish(Changes(put={}, removed=(_row(host),)), within_s=0.0)
+                self._hosts.pop(name, None)
                 self._served.pop(name, None)
                 self.issuing.follow(self._public())
             log.info("%s is denied a certificate from now on", name)

@@ -42,7 +42,7 @@ class Demand:
     def expand(self, hosts: Iterable[HostTls]) -> tuple[HostTls, ...]:
         """Those hosts, and the names that came for those of them that stand for many."""
         given = tuple(hosts)
-        patterns = [host for host in given if host.mode == ON_DEMAND]
+        patterns = [host for host in given if host.stands_for_many]
         if not patterns:
             return given
         known = {host.host for host in given}
@@ -55,10 +55,11 @@ class Demand:
 
     def allow(self, name: str, hosts: Mapping[str, HostTls]) -> HostTls:
         """The host of a name that a client asks for. Waits for the service. Raises `Refused`."""
-        host = _demanded(name, [each for each in hosts.values() if each.mode == ON_DEMAND])
+        host = _demanded(name, [each for each in hosts.values() if each.stands_for_many])
         if host is None or not is_hostname(name):
             raise Refused("not-found", f"No route has certificates on demand for {name[:260]}.")
-        if self._asker is None or not self._asker.may(name):
+        # What the internal CA makes for a route of that mode costs nobody anything.
+        if host.mode != "internal" and (self._asker is None or not self._asker.may(name)):
             raise Refused("denied", f"tls.ask does not allow a certificate for {name}.")
         names = self._recalled()
         if name not in names:
@@ -69,11 +70,11 @@ class Demand:
             names[name] = None
         return host
 
-    def is_denied(self, name: str) -> bool:
+    def is_denied(self, host: HostTls) -> bool:
         """Whether a name that has one shall have no other: the service says so now."""
-        if name not in self._names or self._asker is None:
+        if host.host not in self._names or self._asker is None or host.mode == "internal":
             return False
-        return self._asker.ask(name) is Verdict.NO
+        return self._asker.ask(host.host) is Verdict.NO
 
     def forget(self, name: str) -> None:
         """It has none any more. Raises `Refused`."""
@@ -100,4 +101,5 @@ def _demanded(name: str, patterns: Iterable[HostTls]) -> HostTls | None:
     fitting = [host for host in patterns if is_on_demand(name, (host.host,))]
     if not fitting:
         return None
-    return replace(max(fitting, key=lambda host: len(host.host)), host=name, mode="auto")
+    longest = max(fitting, key=lambda host: len(host.host))
+    return replace(longest, host=name, mode="auto" if longest.mode == ON_DEMAND else "internal")

@@ -17,7 +17,7 @@ from control.acme.vault import Cert
 from control.authority import Authority, is_due, is_internal
 from control.certstore import CertificateStore
 from control.config import pem
-from control.config.hosts import ON_DEMAND, HostTls
+from control.config.hosts import HostTls
 from control.events import wall_time
 from control.issuing import read_issued
 from control.refusal import Refused
@@ -25,9 +25,6 @@ from edge.table.model import Certificate
 from edge.tls.contexts import load
 
 INTERNAL: Final = "the internal CA"
-WITHOUT: Final = ("off", ON_DEMAND)
-"""Modes of hosts that have no certificate themselves."""
-
 _OWN: Final = "own"
 
 
@@ -65,7 +62,7 @@ class Provider:
 
     def origin(self, host: HostTls) -> Origin | None:
         """What its certificate is to be made from; None while there is nothing."""
-        if host.mode in WITHOUT:
+        if not has_certificate(host):
             return None
         if is_public(host):
             cert = self.latest(host.host)
@@ -114,7 +111,7 @@ class Provider:
 
     def _kept_on(self, host: HostTls, present: Served | None) -> Served | None:
         """A host that has just come to a public CA goes on with what it had."""
-        if present is None or host.mode in WITHOUT:
+        if present is None or not has_certificate(host):
             return None
         if present.certificate.client_ca_from == host.client_ca:
             return _owned(present, host)
@@ -188,6 +185,11 @@ class Provider:
         if host.mode == "own" or host.client_ca:  # the CAs' own were looked at before
             _load(certificate, host)
         return certificate
+
+
+def has_certificate(host: HostTls) -> bool:
+    """Whether there is to be one for the host itself."""
+    return host.mode != "off" and not host.stands_for_many
 
 
 def is_public(host: HostTls) -> bool:

@@ -23,6 +23,18 @@ class HostTls:
     client_ca: str = ""
     client_required: bool = True
 
+    @property
+    def stands_for_many(self) -> bool:
+        """Whether each name that it stands for has a certificate of its own: one on demand, and one
+        of a wildcard that no client believes, such as "*.localhost"."""
+        return self.mode == ON_DEMAND or (self.is_wide and self.mode in ("auto", "internal"))
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether it is a wildcard right below a name that nobody owns: clients refuse it."""
+        below = self.host.removeprefix("*.")
+        return below != self.host and ("." not in below or below == "home.arpa")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acme:

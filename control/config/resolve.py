@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from control.config import schema
 from control.config.check import Checked
-from control.config.hosts import ON_DEMAND, HostTls, host_of, hosts_of
+from control.config.hosts import HostTls, host_of, hosts_of
 from control.config.machine import Machine
 from control.config.parts import join, pages, route_parts
 from control.config.setting import Group
@@ -102,7 +102,7 @@ def _tls(checked: Checked, path: str) -> TlsSettings | None:
     hosts = resolve_hosts(checked, path)
     return TlsSettings(
         https_port=port,
-        on_demand=tuple(host.host for host in hosts if host.mode == ON_DEMAND),
+        on_demand=tuple(host.host for host in hosts if host.stands_for_many),
         **{name: value for name, value in values.items() if name in names},
     )
 

@@ -79,14 +79,25 @@ def test_the_next_control_knows_them_while_a_pattern_stands_for_them(allowing: A
 def test_a_name_that_is_denied_later_is_forgotten(allowing: Allowing) -> None:
     memory = Memory()
     made = asking(memory, allowing)
-    made.allow("a.shop.test", HOSTS)
-    assert not made.is_denied("a.shop.test")
+    host = made.allow("a.shop.test", HOSTS)
+    assert not made.is_denied(host)
     allowing.statuses["a.shop.test"] = 503
-    assert not made.is_denied("a.shop.test")  # a service in trouble has said nothing
+    assert not made.is_denied(host)  # a service in trouble has said nothing
     allowing.statuses["a.shop.test"] = 404
-    assert made.is_denied("a.shop.test")
+    assert made.is_denied(host)
     made.forget("a.shop.test")
     assert memory.values == {"on-demand": []}
+
+
+@pytest.mark.parametrize(("mode", "asked"), [("auto", 0), ("internal", 0), ("on_demand", 1)])
+def test_the_internal_ca_makes_one_for_each_name_of_a_wide_wildcard(
+    allowing: Allowing, mode: str, asked: int
+) -> None:
+    wide = HostTls(host="*.localhost", owner="edged.toml:3", mode=mode)
+    allowing.statuses["x.localhost"] = 200
+    found = asking(Memory(), allowing).allow("x.localhost", {wide.host: wide})
+    assert found.mode == ("auto" if asked else "internal")
+    assert len(allowing.asked) == asked
 
 
 def test_there_is_room_for_so_many(allowing: Allowing, monkeypatch: pytest.MonkeyPatch) -> None:

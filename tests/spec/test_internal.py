@@ -12,6 +12,7 @@ from tests.support.certificates import TestAuthority
 from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
 from tests.support.ports import free_address, split_address
+from tests.support.secure import subject_of
 from tests.support.tls_client import TlsClient, context_for
 
 
@@ -21,6 +22,7 @@ def inside() -> Iterator[tuple[Edged, str]]:
     body = (
         route(["localhost", "*.app.localhost", "printer", "127.0.0.1"], extra='respond = "inside"')
         + route("forced.example.com", extra='respond = "forced"\ntls = "internal"')
+        + route("*.localhost", extra='respond = "wide"')
         + route("off.localhost", extra='respond = "off"\ntls = "off"')
     )
     with Edged(body, server=f'https = ["{https}"]', workers=2) as edged:
@@ -40,6 +42,22 @@ def test_an_internal_name_is_served_at_once(inside: tuple[Edged, str], name: str
     edged, https = inside
     with TlsClient(https, name, context_for(root_of(edged))) as client:
         assert client.get(host=name) in (b"inside", b"forced")
+
+
+def test_a_wildcard_that_clients_would_refuse_is_a_certificate_for_each_name(
+    inside: tuple[Edged, str],
+) -> None:
+    """curl and browsers take none for "*.localhost"."""
+    edged, https = inside
+    context = context_for(root_of(edged))
+    for name in ("one.localhost", "two.deep.localhost"):
+        with TlsClient(https, name, context) as client:
+            assert client.get(host=name) == b"wide"
+            assert subject_of(client) == {name}
+    edged.stop()
+    edged.start()
+    with TlsClient(https, "one.localhost", context) as client:
+        assert client.get(host="one.localhost") == b"wide"
 
 
 def test_an_address_is_a_name_too(inside: tuple[Edged, str]) -> None:

@@ -1,9 +1,11 @@
 """Under a service manager such as systemd: what edged says, and sockets that were given to it."""
 
+import queue
 import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -35,20 +37,30 @@ class Manager:
         self.path = path
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
-        self._socket.settimeout(10)
+        self._heard: queue.Queue[str] = queue.Queue()
         self.said: list[str] = []
+        # It listens all the time, as systemd does: the kernel keeps a few messages only.
+        self._listener = threading.Thread(target=self._listen)  # noqa: TID251
+        self._listener.start()
 
     def hear(self, wanted: str) -> str:
         """Wait for a message with that line; earlier ones are kept in `said`."""
         while True:
-            message = self._socket.recv(4096).decode()
+            message = self._heard.get(timeout=30)
             self.said.append(message)
             if wanted in message.split("\n"):
                 return message
 
     def close(self) -> None:
         """No more messages."""
-        self._socket.close()
+        if self._listener.is_alive():
+            self._socket.shutdown(socket.SHUT_RD)
+            self._listener.join()
+            self._socket.close()
+
+    def _listen(self) -> None:
+        while message := self._socket.recv(4096):
+            self._heard.put(message.decode())
 
 
 @pytest.fixture

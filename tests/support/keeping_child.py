@@ -37,9 +37,9 @@ def main(setup: dict[str, Any]) -> int:
     )
     keeping = Keeping(Path(setup["folder"]), FolderSolver(Path(setup["challenges"])))
     keeping.begin(spec)
-    while not (served := keeping.keeper.served()) or keeping.keeper.listed()[0]["state"] != "valid":
+    while not (cert := keeping.keeper.latest(spec.id)) or keeping.line(spec.id)["state"] != "valid":
         gevent.sleep(0.01)
-    sys.stdout.write(served[spec.id].serial)
+    sys.stdout.write(cert.serial)
     return 0
 
 
