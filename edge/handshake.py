@@ -211,9 +211,8 @@ class Handshake:
         name = canonical(self._asked_name())
         if not name or engine.table.certificate(name) or not is_on_demand(name, tls.on_demand):
             return
-        if engine.wishes.count(CERTIFICATE) >= WISHES and not engine.wishes.is_under_way(
-            CERTIFICATE, name
-        ):
+        wishes = engine.wishes
+        if wishes.count(CERTIFICATE) >= WISHES and not wishes.is_under_way(CERTIFICATE, name):
             log.debug("too many names wait for their certificates: %s is not asked for", name)
             return
         connection = self._connection
