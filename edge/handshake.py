@@ -1,9 +1,9 @@
 """From an accepted socket to a session that speaks TLS.
 
 A connection whose client has sent nothing is like one that idles between requests: it holds no
-greenlet and no TLS state, and counts as a connection only. With the first byte of its hello the
-handshake begins; only so many are under way, the others wait for their turn. From accepting on it
-has its time in all.
+greenlet and no TLS state, and counts as a connection only. While its hello comes, that stays so,
+but a drain lets it go on. With a whole hello it takes its turn: only so many handshakes are under
+way. From accepting on it has its time in all, of which waiting for a turn takes nothing.
 """
 
 import contextlib
@@ -24,11 +24,10 @@ from edge.shared import counters
 from edge.table.model import TlsSettings
 from edge.tls.connection import HandshakeFailed, TlsConnection
 from edge.tls.contexts import Contexts, canonical, is_on_demand
-from edge.tls.hello import LARGEST, server_name
+from edge.tls.hello import LARGEST, missing, server_name
 
 log = logging.getLogger("edge.handshake")
 
-HELLO_BYTES: Final = 4096
 PROXY_BYTES: Final = 1024
 
 CERTIFICATE: Final = "certificate"
@@ -46,7 +45,7 @@ class Handshake:
 
     __slots__ = (
         "_address", "_begun", "_connection", "_contexts", "_deadline", "_engine", "_header",
-        "_wants_proxy",
+        "_ready_s", "_wanted", "_wants_proxy",
     )  # fmt: skip
 
     def __init__(
@@ -57,10 +56,11 @@ class Handshake:
         self._connection = connection
         self._address = address
         self._begun = False
+        self._wanted = 0  # the bytes of a hello that it waits for
+        self._ready_s = 0.0  # when all of it was here
         self._header = b""  # of a PROXY header, as far as it has come
-        self._wants_proxy = bool(engine.proxy_protocol) and is_within(
-            address, engine.proxy_protocol
-        )
+        proxies = engine.proxy_protocol
+        self._wants_proxy = bool(proxies) and is_within(address, proxies)
         settings = engine.table.settings.tls or _DEFAULT
         self._deadline = monotonic() + settings.handshake_s
         connection.on_readable = self._hear
@@ -99,7 +99,9 @@ class Handshake:
         try:
             if self._wants_proxy and not self._take_proxy_header():
                 return
-            found = self._connection.peek(1)
+            found = self._connection.peek(LARGEST)
+            if found and self._is_partial(found):
+                return
         except HandshakeFailed as failure:
             self._fail(failure)
             return
@@ -107,7 +109,7 @@ class Handshake:
             self.close()
             return
         if found:
-            self._begin()
+            self._take_turn()
         elif found is not None:
             self.close()  # it said nothing, as those who only look whether a port is open
 
@@ -138,16 +140,30 @@ class Handshake:
         self._header = b""
         return True
 
-    def _begin(self) -> None:
+    def _is_partial(self, hello: bytes) -> bool:
+        """Whether more of it must come; then nothing is heard before that."""
         self._begun = True
+        wanted = missing(hello)
+        if wanted == self._wanted:
+            wanted = 0  # it was waited for, and no more comes: OpenSSL knows what that is
+        if wanted or self._wanted:
+            self._connection.wake_at(wanted or 1)
+        self._wanted = wanted
+        return wanted > 0
+
+    def _take_turn(self) -> None:
         connection = self._connection
         connection.pause()
         connection.on_readable = connection.pause
+        connection.read_deadline = NEVER
+        self._ready_s = monotonic()
         self._engine.handshakes.take(self._run)
 
     def _run(self) -> None:
         """In a borrowed greenlet, when its turn has come. Never raises."""
         engine = self._engine
+        self._deadline += monotonic() - self._ready_s
+        self._connection.read_deadline = self._deadline
         try:
             is_up = self._is_shaken()
         finally:
@@ -178,7 +194,7 @@ class Handshake:
 
     def _shake(self) -> None:
         engine, connection = self._engine, self._connection
-        hello = connection.peek(HELLO_BYTES) if engine.table.has_challenges else b""
+        hello = connection.peek(LARGEST) if engine.table.has_challenges else b""
         tls = engine.table.settings.tls
         base = self._contexts.base_for(hello or b"")
         if tls is not None and tls.on_demand and base is self._contexts.base:
@@ -195,9 +211,8 @@ class Handshake:
         name = canonical(self._asked_name())
         if not name or engine.table.certificate(name) or not is_on_demand(name, tls.on_demand):
             return
-        if engine.wishes.count(CERTIFICATE) >= WISHES and not engine.wishes.is_under_way(
-            CERTIFICATE, name
-        ):
+        wishes = engine.wishes
+        if wishes.count(CERTIFICATE) >= WISHES and not wishes.is_under_way(CERTIFICATE, name):
             log.debug("too many names wait for their certificates: %s is not asked for", name)
             return
         connection = self._connection
@@ -234,7 +249,7 @@ class Handshake:
                 return ""  # it says no more: OpenSSL knows what that is
 
     def _expire(self) -> None:
-        """Its time is over while nobody reads: silent, in a PROXY header, or before its turn."""
+        """Its time is over while nobody reads: silent, in a PROXY header, or in a hello."""
         if self._begun or self._header:
             self._fail(HandshakeFailed("it took too long"))
         else:

@@ -50,7 +50,7 @@ TLS: Final = Group(
             default=_TLS["handshakes"],
             low=1,
             high=100_000,
-            doc="Handshakes under way per worker; past it, new connections wait.",
+            doc="Handshakes under way per worker; past it, they take turns.",
         ),
         Setting(
             key="acme_directory",

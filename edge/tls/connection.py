@@ -76,10 +76,14 @@ class TlsConnection(Connection):
     def wait_for_more(self, count: int) -> None:
         """Wait until more than `count` bytes can be peeked at, or until no more come. Raises `Gone`
         and, at `read_deadline`, `Expired`."""
+        self.wake_at(count + 1)
+        self.wait_readable()
+        self.wake_at(1)
+
+    def wake_at(self, count: int) -> None:
+        """Be readable only with so many bytes, or when no more come. Raises `Gone`."""
         try:
-            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVLOWAT, count + 1)
-            self.wait_readable()
-            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVLOWAT, 1)
+            self.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVLOWAT, count)
         except OSError as error:
             raise Gone(error.strerror) from None
 

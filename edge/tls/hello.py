@@ -30,6 +30,16 @@ def server_name(data: bytes) -> str | None:
         return ""
 
 
+def missing(data: bytes) -> int:
+    """How long the bytes must be to tell more than they do now; 0 when OpenSSL should have them."""
+    if data[:1] != b"\x16":
+        return 0
+    if len(data) < 5:
+        return 5
+    size = 5 + int.from_bytes(data[3:5], "big")
+    return size if len(data) < size <= LARGEST else 0
+
+
 # Private
 
 

@@ -83,7 +83,7 @@ def test_those_that_are_ready_wait_while_too_many_are_under_way(origin: Scripted
     with serving(origin, tls=limits, workers=1) as served, contextlib.ExitStack() as stack:
         stalled = [stack.enter_context(served.by_hand()) for _ in range(2)]
         for client in stalled:
-            client.send_plainly(b"\x16")
+            client.send_plainly(client.hello)
             eventually(client.is_taken)
         ready = [stack.enter_context(served.by_hand()) for _ in range(6)]
         for client in ready:
@@ -94,28 +94,42 @@ def test_those_that_are_ready_wait_while_too_many_are_under_way(origin: Scripted
         assert finish_together(ready) == [200] * 6
 
 
-def test_one_whose_turn_does_not_come_ends_in_its_time(hasty: Secure) -> None:
+def test_waiting_for_a_turn_does_not_count_to_the_time_of_a_handshake(hasty: Secure) -> None:
+    """Four at a time, of whom each has a second."""
     before = hasty.failures
     with contextlib.ExitStack() as stack:
-        clients = [stack.enter_context(Client(hasty.https)) for _ in range(12)]
-        for client in clients:
-            client.send(b"\x16\x03\x01")
+        stalled = [stack.enter_context(hasty.by_hand()) for _ in range(12)]
+        for client in stalled:
+            client.send_plainly(client.hello)
         began = time.monotonic()
-        assert {client.ending() for client in clients} <= {"fin", "reset"}
-        assert time.monotonic() - began < 4
+        assert_serves(hasty)
+        assert time.monotonic() - began > 2
     eventually(lambda: hasty.failures == before + 12)
     eventually(lambda: hasty.connections == 0)
-    assert_serves(hasty)
+
+
+def test_a_hello_that_is_not_whole_takes_no_turn(hasty: Secure) -> None:
+    before = hasty.failures
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(hasty.by_hand()) for _ in range(12)]
+        for number, client in enumerate(slow, 1):
+            client.send_plainly(client.hello[:number])
+        began = time.monotonic()
+        assert_serves(hasty)
+        assert time.monotonic() - began < 1
+        assert {client.ending_plainly(5.0) for client in slow} <= {"fin", "reset"}
+    eventually(lambda: hasty.failures == before + 12)
+    eventually(lambda: hasty.connections == 0)
 
 
 def test_one_that_leaves_before_its_turn_is_forgotten(origin: ScriptedOrigin) -> None:
     limits = 'handshake = "1m"\nhandshakes = 1'
-    with serving(origin, tls=limits, workers=1) as served, Client(served.https) as stalled:
-        stalled.send(b"\x16")
-        eventually(lambda: served.connections == 1)
+    with serving(origin, tls=limits, workers=1) as served, served.by_hand() as stalled:
+        stalled.send_plainly(stalled.hello)
+        eventually(stalled.is_taken)
         for _ in range(5):
-            with Client(served.https) as client:
-                client.send(b"\x16")
+            with served.by_hand() as client:
+                client.send_plainly(client.hello)
         stalled.close()
         assert_serves(served)
         eventually(lambda: served.connections == 0)

@@ -98,7 +98,10 @@ class Responders:
             return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         chosen = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         chosen.set_alpn_protocols([PROTOCOL])
-        chosen.load_cert_chain(path)
+        try:
+            chosen.load_cert_chain(path)
+        except FileNotFoundError:  # withdrawn meanwhile
+            return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
         sock.context = chosen
         return None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.tls.hello import LARGEST, server_name
+from edge.tls.hello import LARGEST, missing, server_name
 
 
 def hello(name: str | None, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> bytes:
@@ -36,6 +36,14 @@ def test_a_hello_may_name_nobody() -> None:
 def test_a_beginning_says_that_there_is_more() -> None:
     data = hello("a.test")
     assert {server_name(data[:count]) for count in range(len(data))} == {None}
+
+
+def test_a_beginning_says_how_much_there_will_be() -> None:
+    data = hello("a.test")
+    assert {missing(data[:count]) for count in range(1, 5)} == {5}
+    assert {missing(data[:count]) for count in range(5, len(data))} == {len(data)}
+    assert missing(data) == missing(data + b"more") == 0
+    assert missing(b"GET") == missing(b"\x16\x03\x01\xff\xff") == 0
 
 
 @pytest.mark.parametrize(
