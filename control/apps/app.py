@@ -17,7 +17,6 @@ from gevent.lock import RLock
 from control.apps import scaling
 from control.apps.applog import AppLog
 from control.apps.fleet import Fleet, end_all, running_of
-from control.apps.instance import Instance
 from control.apps.logfiles import LogFiles
 from control.apps.logline import Stream
 from control.apps.record import AppRecord, Release
@@ -25,6 +24,7 @@ from control.apps.scaling import Load
 from control.apps.slumber import Event, State, advance
 from control.apps.tools import Tools
 from control.apps.traffic import traffic_of
+from control.instances.instance import Instance
 from control.refusal import Refused
 
 log = logging.getLogger("control.apps")

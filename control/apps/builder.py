@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from typing import Final
 
-from control.apps.launch import Launch, Launcher
-from control.apps.process import Process
-from control.apps.spawn import SpawnFailed
+from control.instances.launch import Launch, Launcher
+from control.instances.process import Process
+from control.instances.spawn import SpawnFailed
 from control.refusal import Refused
 
 Say = Callable[[str], None]

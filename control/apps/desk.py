@@ -14,22 +14,22 @@ from gevent.queue import Queue
 from control.acme.keeper import Store
 from control.apps import builder
 from control.apps.app import LEAVING, LOOK_S, App
-from control.apps.cgroup import Cgroups
 from control.apps.fleet import Fleet
 from control.apps.home import Home
-from control.apps.isolation import missing
-from control.apps.launch import Launcher
-from control.apps.ports import Ports
-from control.apps.process import clear
 from control.apps.record import INDEX, KEPT, AppRecord, Release, record_of
 from control.apps.rollout import Rollout
 from control.apps.secrets import Secrets
 from control.apps.slumber import State
-from control.apps.spawn import Spawner
-from control.apps.spec import AppSpec
 from control.apps.tools import FIRST_UID, Tools
 from control.config.hosts import HostTls, host_of
 from control.events import Events
+from control.instances.cgroup import Cgroups
+from control.instances.isolation import missing
+from control.instances.launch import Launcher
+from control.instances.ports import Ports
+from control.instances.process import clear
+from control.instances.spawn import Spawner
+from control.manifest.spec import AppSpec
 from control.refusal import Refused
 from edge.shared.segment import Segment
 from edge.table.model import AppRoute, Balancing, Files, PathRewrite, Route

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 import gevent
 
-from control.apps.instance import Instance
-from control.apps.life import State
 from control.apps.record import Release, Running
+from control.instances.instance import Instance
+from control.instances.life import State
 
 Make = Callable[[Release, str], Instance]
 """Makes an instance of a release for a role, and does not start it."""

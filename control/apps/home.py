@@ -11,8 +11,8 @@ import stat
 from dataclasses import dataclass
 
 from control import durable
-from control.apps.isolation import make_data, make_passable, make_release
 from control.durable import Owner
+from control.instances.isolation import make_data, make_passable, make_release
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from control.apps import spec as specs
-from control.apps.process import Record
-from control.apps.spec import AppSpec
+from control.instances.process import Record
+from control.manifest import spec as specs
+from control.manifest.spec import AppSpec
 
 KEPT: Final = "app:"
 """What comes before an app's id in the names of kept values."""

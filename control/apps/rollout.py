@@ -15,15 +15,15 @@ from typing import IO, Final
 
 import gevent
 
-from control.apps import manifest
 from control.apps.app import App
 from control.apps.builder import Say, run_well
 from control.apps.fleet import Fleet, end_all
 from control.apps.record import Release
 from control.apps.slumber import State
-from control.apps.spec import AppSpec
 from control.apps.unpack import unpack
 from control.events import wall_time
+from control.manifest import manifest
+from control.manifest.spec import AppSpec
 from control.refusal import Refused
 
 log = logging.getLogger("control.apps")

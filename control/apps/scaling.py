@@ -8,7 +8,7 @@ Rule 2: from none to one is a wish (`slumber.py`), and from one to none is idlen
 from dataclasses import dataclass
 from typing import Final
 
-from control.apps.spec import Instances
+from control.manifest.spec import Instances
 
 CALM_S: Final = 60.0
 SPARE: Final = 0.7

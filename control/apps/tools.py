@@ -6,19 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from control.apps.cgroup import Limits
 from control.apps.environment import environment
 from control.apps.home import Home
-from control.apps.instance import Instance, Plan
-from control.apps.launch import Launch, Launcher
-from control.apps.lines import Take
-from control.apps.ports import Ports
-from control.apps.readiness import Proof
 from control.apps.record import AppRecord, Release
 from control.apps.secrets import Secrets
-from control.apps.spec import AppSpec, Listen, Pairs
 from control.durable import Owner
 from control.events import Events
+from control.instances.cgroup import Limits
+from control.instances.instance import Instance, Plan
+from control.instances.launch import Launch, Launcher
+from control.instances.lines import Take
+from control.instances.ports import Ports
+from control.instances.readiness import Proof
+from control.manifest.spec import AppSpec, Listen, Pairs
 from edge.shared.segment import Segment
 from edge.table.model import HealthCheck
 

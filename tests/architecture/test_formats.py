@@ -19,7 +19,7 @@ BORDERS = [
     "supervisor.program",
     "supervisor.spec",
     "control.acme.spec",
-    "control.apps.spec",
+    "control.manifest.spec",
     "control.config.problem",
     "control.config.setting",
 ]
@@ -42,7 +42,7 @@ def test_what_crosses_a_border_is_frozen_and_has_no_dict(module: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["edge.setup", "edge.table.model", "supervisor.spec", "control.apps.spec"]
+    "module", ["edge.setup", "edge.table.model", "supervisor.spec", "control.manifest.spec"]
 )
 def test_collections_of_a_format_are_tuples(module: str) -> None:
     for one in values_of(module):

@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.architecture.sources import PACKAGES, ROOT
 
 STORIES = {
-    "tests/control/apps/test_examples.py": "deploy/examples/apps",
+    "tests/control/manifest/test_examples.py": "deploy/examples/apps",
     "tests/control/cli/test_edgectl.py": "the command as a whole, against an API of its own",
     "tests/control/config/test_bad_files.py": "whole files, through all of the folder",
     "tests/control/config/test_examples.py": "deploy/examples/*.toml",

@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from control import metrics as edged_metrics
-from control.apps.reference import as_markdown as apps_as_markdown
 from control.config.reference import as_markdown
+from control.manifest.reference import as_markdown as apps_as_markdown
 from control.metrics import EdgeCollector
 from edge.shared.segment import Segment
 from tests.docs.pages import ROOT
 
 PAGE = ROOT / "control" / "README.md"
-APPS_PAGE = ROOT / "control" / "apps" / "README.md"
+APPS_PAGE = ROOT / "control" / "manifest" / "README.md"
 
 
 def main() -> int:

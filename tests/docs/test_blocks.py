@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from control.apps.manifest import read
 from control.config import loads
+from control.manifest.manifest import read
 from tests.control.config.fake_machine import FakeMachine
 from tests.docs.commands import STARTS, UNTRIED, commands, is_served, is_target
 from tests.docs.pages import ROOT, Block, blocks, pages

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from control.admin import api, protocol
-from control.apps.reference import setting_names as app_setting_names
 from control.config import loads
 from control.config.reference import setting_names
+from control.manifest.reference import setting_names as app_setting_names
 from edge.errors import Reason
 from edge.pages import STATUS
 from edge.phases import Phase

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import gevent
 
-from control.apps.cgroup import Cgroups
-from control.apps.launch import Launch, Launcher
-from control.apps.process import Record, adopt
-from control.apps.spawn import Spawner
+from control.instances.cgroup import Cgroups
+from control.instances.launch import Launch, Launcher
+from control.instances.process import Record, adopt
+from control.instances.spawn import Spawner
 
 
 def main(folder: Path, out: str, verb: str, *argv: str) -> None:

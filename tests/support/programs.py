@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import gevent
 
-from control.apps.cgroup import Cgroups
-from control.apps.instance import Instance, Plan
-from control.apps.launch import Launch, Launcher
-from control.apps.ports import Ports
-from control.apps.process import Process, clear
-from control.apps.spawn import Spawner
 from control.durable import Owner
+from control.instances.cgroup import Cgroups
+from control.instances.instance import Instance, Plan
+from control.instances.launch import Launch, Launcher
+from control.instances.ports import Ports
+from control.instances.process import Process, clear
+from control.instances.spawn import Spawner
 
 PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 
