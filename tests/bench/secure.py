@@ -153,6 +153,7 @@ def _memory(server: Server) -> int:
 
 def _client(address: str, name: str) -> ssl.SSLSocket:
     plain = socket.create_connection(split_address(address), timeout=10)
+    plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each waits 40 ms for an ack
     return _context().wrap_socket(plain, server_hostname=name)
 
 
