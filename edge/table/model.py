@@ -69,6 +69,10 @@ class Certificate:
     client_ca: str = ""  # PEM file: clients are asked for a certificate of one of these
     client_ca_from: str = ""  # the file that it was taken from, as routes name it
     client_required: bool = False
+    origin: str = ""  # what control has made it from
+    issuer: str = ""
+    not_before: float = 0.0  # seconds since 1970
+    not_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
