@@ -19,6 +19,7 @@ from control.apps.applog import AppLog
 from control.apps.fleet import Fleet, end_all, running_of
 from control.apps.logfiles import LogFiles
 from control.apps.logline import Stream
+from control.apps.pace import Pace
 from control.apps.record import AppRecord, Release
 from control.apps.scaling import Load
 from control.apps.slumber import Event, State, advance
@@ -51,9 +52,10 @@ class App:
         self.beside: list[Fleet] = []
         self.log = AppLog(LogFiles(tools.home(record).log))
         self.problem = ""
+        self._is_shown = False  # every worker has the addresses of its instances
         self._stirred = Signal()
         self._turned = Signal()
-        self._pace = _Pace()
+        self._pace = Pace(time.monotonic)
         self._leaving: list[Instance] = []
         self._task = gevent.spawn(self._settle_on)
 
@@ -71,17 +73,18 @@ class App:
         """Have it awake; waits for that, at most for its own limit. Raises `Refused`:
         `app-stopped`, `app-failed`, `timeout`."""
         spec = self.record.spec
-        if spec is None or self.state is State.STOPPED:
-            raise Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+        if spec is None:
+            raise self._stopped()
         if self.state is State.ASLEEP:
             self._advance(Event.WISHED)
             self._have(max(1, spec.instances.min))
         elif self.state is State.DROWSY:
             self._advance(Event.WISHED)
+            self._is_shown = False  # workers forget it just now
             self.stir()
         deadline = time.monotonic() + spec.times.start_s
         deaths = self.fleet.deaths if self.fleet is not None else 0
-        while self.state is State.WAKING:
+        while self.state is State.WAKING or (self.state is State.AWAKE and not self._is_shown):
             if self.fleet is not None and self.fleet.deaths > deaths:
                 raise self._failure()
             turned = self._turned
@@ -90,6 +93,8 @@ class App:
                 raise Refused("timeout", text)
         if self.state is State.FAILED:
             raise self._failure()
+        if self.state is State.STOPPED:
+            raise self._stopped()
 
     def stop(self) -> None:
         """By an operator: until `start`, also over a restart. Raises `Refused`."""
@@ -147,7 +152,7 @@ class App:
             if self.state is State.STOPPED:
                 self._advance(Event.START)
             self._advance(Event.SERVED)
-        elif fleet is None and self.state in (State.WAKING, State.AWAKE, State.DROWSY):
+        elif fleet is None:
             self.state = State.ASLEEP
         try:
             self.keep()
@@ -156,6 +161,7 @@ class App:
             self.record.current, self.fleet, self.state = former
             self.record.deploying = release.number
             raise
+        self._is_shown = bool(self.addresses)
         self.problem = ""
         self._pace.touch()
         for each in self.beside:
@@ -202,10 +208,13 @@ class App:
             self.tools.events.add("app-failed", text, app=self.record.id)
         elif not ready and self.state in (State.AWAKE, State.DROWSY):
             self._advance(Event.LOST)
+        shown = bool(self.addresses)
+        self._is_shown = self._is_shown and shown
         self.tools.publish()
-        self.keep()
+        self._is_shown = shown
         turned, self._turned = self._turned, Signal()
         turned.set()
+        self.keep()
 
     def look(self) -> None:
         """Whether it is idle, or has too much or too little to do. Raises `Refused`."""
@@ -220,9 +229,11 @@ class App:
             gevent.spawn(self._fall_asleep)
             return
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=0.0)
-        calm_s = self._pace.calm_s(scaling.is_calm(rules, load))
+        calm_s = self._pace.calm_s(is_calm=scaling.is_calm(rules, load))
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=calm_s)
         count = scaling.wanted(rules, load)
+        if count != len(fleet):
+            self._pace.count_anew()
         if count > len(fleet):
             fleet.grow_to(count)
         elif count < len(fleet):
@@ -278,6 +289,9 @@ class App:
 
     # Private
 
+    def _stopped(self) -> Refused:
+        return Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+
     def _advance(self, event: Event) -> None:
         self.state = advance(self.state, event)
 
@@ -324,34 +338,6 @@ class App:
                 self.log.settle()
                 return
             gevent.sleep(EMPTY_LOOK_S)
-
-
-class _Pace:
-    """Since when nobody asks, and since when one instance less would be enough."""
-
-    def __init__(self) -> None:
-        self._active_s = time.monotonic()
-        self._calm_since = 0.0
-        self._total = -1
-
-    def touch(self) -> None:
-        """Somebody has asked."""
-        self._active_s = time.monotonic()
-
-    def idle_s(self, under_way: int, total: int) -> float:
-        """For how long nobody has asked."""
-        if under_way or total != self._total:
-            self._total = total
-            self.touch()
-        return time.monotonic() - self._active_s
-
-    def calm_s(self, is_calm: bool) -> float:
-        """For how long it has been calm."""
-        now = time.monotonic()
-        if not is_calm:
-            self._calm_since = now
-        self._calm_since = self._calm_since or now
-        return now - self._calm_since
 
 
 # Private
