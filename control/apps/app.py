@@ -52,7 +52,6 @@ class App:
         self.beside: list[Fleet] = []
         self.log = AppLog(LogFiles(tools.home(record).log))
         self.problem = ""
-        self._is_shown = False  # every worker has the addresses of its instances
         self._stirred = Signal()
         self._turned = Signal()
         self._pace = Pace(time.monotonic)
@@ -76,15 +75,14 @@ class App:
         if spec is None:
             raise self._stopped()
         if self.state is State.ASLEEP:
+            self._have(max(1, spec.instances.min))  # first: it may not be possible
             self._advance(Event.WISHED)
-            self._have(max(1, spec.instances.min))
         elif self.state is State.DROWSY:
             self._advance(Event.WISHED)
-            self._is_shown = False  # workers forget it just now
             self.stir()
         deadline = time.monotonic() + spec.times.start_s
         deaths = self.fleet.deaths if self.fleet is not None else 0
-        while self.state is State.WAKING or (self.state is State.AWAKE and not self._is_shown):
+        while self.state is State.WAKING:
             if self.fleet is not None and self.fleet.deaths > deaths:
                 raise self._failure()
             turned = self._turned
@@ -137,8 +135,8 @@ class App:
             fleet = next(each for each in self.beside if each.role == process.name)
             fleet.grow_to(process.instances)
         if spec.start and spec.instances.min and self.state is State.ASLEEP:
-            self._advance(Event.WISHED)
             self._have(spec.instances.min)
+            self._advance(Event.WISHED)
         self.stir()
 
     def switch(self, release: Release, fleet: Fleet | None) -> list[Instance]:
@@ -161,7 +159,6 @@ class App:
             self.record.current, self.fleet, self.state = former
             self.record.deploying = release.number
             raise
-        self._is_shown = bool(self.addresses)
         self.problem = ""
         self._pace.touch()
         for each in self.beside:
@@ -208,10 +205,7 @@ class App:
             self.tools.events.add("app-failed", text, app=self.record.id)
         elif not ready and self.state in (State.AWAKE, State.DROWSY):
             self._advance(Event.LOST)
-        shown = bool(self.addresses)
-        self._is_shown = self._is_shown and shown
         self.tools.publish()
-        self._is_shown = shown
         turned, self._turned = self._turned, Signal()
         turned.set()
         self.keep()

@@ -17,11 +17,11 @@ from control.apps.app import LEAVING, LOOK_S, App
 from control.apps.fleet import Fleet
 from control.apps.record import INDEX, KEPT, AppRecord, Release, record_of
 from control.apps.rollout import Rollout
-from control.apps.routes import owner_of, routes_of
+from control.apps.routes import hosts_of, owner_of, routes_of
 from control.apps.secrets import Secrets
 from control.apps.slumber import State
 from control.apps.tools import FIRST_UID, Tools
-from control.config.hosts import HostTls, host_of
+from control.config.hosts import HostTls
 from control.events import Events
 from control.instances.cgroup import Cgroups
 from control.instances.isolation import missing
@@ -29,6 +29,7 @@ from control.instances.launch import Launcher
 from control.instances.ports import Ports
 from control.instances.process import clear
 from control.instances.spawn import Spawner
+from control.manifest.app_kinds import APP_NAME, ENV_NAME
 from control.manifest.spec import AppSpec
 from control.refusal import Refused
 from edge.shared.segment import Segment
@@ -50,6 +51,7 @@ class AppDesk:
     ours: "dict[str, str]" = field(default_factory=dict)  # patterns of the server file, by owner
     publish: Callable[[], None] = field(default=lambda: None)  # raises `Refused`
     _is_recalled: bool = False
+    _is_started: bool = False
 
     # Life
 
@@ -63,12 +65,14 @@ class AppDesk:
             if raw is not None and app_id not in self.apps:
                 self._take_up(record_of(raw))
         self._is_recalled = True
+        if self._is_started:
+            self._rise_all()
 
     def start(self) -> None:
         """Begin to look after them."""
+        self._is_started = True
         gevent.spawn(self._look_on)
-        for app in self.apps.values():
-            gevent.spawn(self._rise, app)
+        self._rise_all()
 
     def end(self) -> None:
         """End all instances: edged stops."""
@@ -82,14 +86,7 @@ class AppDesk:
 
     def hosts(self, known: Sequence[HostTls]) -> tuple[HostTls, ...]:
         """Those of apps that the server file does not name itself."""
-        names = {host.host for host in known}
-        found: dict[str, HostTls] = {}
-        for app in self.apps.values():
-            for pattern in app.record.spec.routes if app.record.spec is not None else ():
-                host = host_of(pattern)
-                if host != "*" and host not in names:
-                    found.setdefault(host, HostTls(host=host, owner=owner_of(app)))
-        return tuple(found.values())
+        return hosts_of(self.apps.values(), {host.host for host in known})
 
     def check(self, routes: Sequence[Route]) -> None:
         """Whether none of the server file's patterns is an app's. Raises `Refused`."""
@@ -103,6 +100,7 @@ class AppDesk:
     def wake(self, app_id: str) -> dict[str, Any]:
         """Have an app awake, and every worker know. Raises `Refused`."""
         self._app(app_id).wake()
+        self.publish()
         return {"app": app_id}
 
     # Orders
@@ -110,7 +108,7 @@ class AppDesk:
     def deploy(self, archive: IO[bytes], name: str, env: str) -> Iterator[dict[str, Any]]:
         """What happens, as it happens; the last document is the outcome. It goes on when nobody
         listens any more."""
-        app_id = f"{name}/{env}"
+        app_id = _vetted_id(name, env)
         told: Queue = Queue()
 
         def say(line: str) -> None:
@@ -344,6 +342,10 @@ class AppDesk:
         if app.fleet is not None:
             app.resume()
 
+    def _rise_all(self) -> None:
+        for app in self.apps.values():
+            gevent.spawn(self._rise, app)
+
     def _rise(self, app: App) -> None:
         try:
             app.rise()
@@ -379,3 +381,14 @@ def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDe
     tools = Tools(folder, launcher, Ports(), secrets, segment, events, publish, keep)
     desk = AppDesk(tools, store)
     return desk
+
+
+# Private
+
+
+def _vetted_id(name: str, env: str) -> str:
+    """Both become names of folders. Raises `Refused`."""
+    try:
+        return f"{APP_NAME.read(name)}/{ENV_NAME.read(env)}"
+    except ValueError as error:
+        raise Refused("bad-request", f"The app's name {error}.") from None

@@ -1,13 +1,13 @@
 """What an app serves, as routes: its instances, the files of its release, or that it is stopped."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from control.apps.app import App
 from control.apps.slumber import State
-from control.config.hosts import host_of
+from control.config.hosts import HostTls, host_of
 from control.manifest.spec import AppSpec
 from edge.table.model import AppRoute, Balancing, Files, PathRewrite, Route
 
@@ -39,6 +39,17 @@ def routes_of(app: App) -> Iterator[Route]:
         alone = replace(files, beside=False)
         for pattern in _below(spec):
             yield Route(pattern=pattern, owner=owner_of(app), files=alone, path=prefix)
+
+
+def hosts_of(apps: Iterable[App], known: Container[str]) -> tuple[HostTls, ...]:
+    """The hosts of apps that are not known otherwise, each once."""
+    found: dict[str, HostTls] = {}
+    for app in apps:
+        for pattern in app.record.spec.routes if app.record.spec is not None else ():
+            host = host_of(pattern)
+            if host != "*" and host not in known:
+                found.setdefault(host, HostTls(host=host, owner=owner_of(app)))
+    return tuple(found.values())
 
 
 # Private

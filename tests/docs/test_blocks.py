@@ -26,6 +26,8 @@ APPS = [block for block in blocks("toml") if block.text.startswith("name = ")]
 def test_an_apps_file_is_read(block: Block, tmp_path: Path) -> None:
     (tmp_path / "edge.toml").write_text(block.text, encoding="utf-8")
     (tmp_path / "index.ts").touch()
+    (tmp_path / "requirements.txt").write_text("flask\n", encoding="utf-8")
+    (tmp_path / "app.py").write_text("import flask\napp = flask.Flask('app')\n", encoding="utf-8")
     assert read(str(tmp_path), has_tool=lambda name: True).routes
 
 
