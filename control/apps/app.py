@@ -19,6 +19,7 @@ from control.apps.applog import AppLog
 from control.apps.fleet import Fleet, end_all, running_of
 from control.apps.logfiles import LogFiles
 from control.apps.logline import Stream
+from control.apps.pace import Pace
 from control.apps.record import AppRecord, Release
 from control.apps.scaling import Load
 from control.apps.slumber import Event, State, advance
@@ -53,7 +54,7 @@ class App:
         self.problem = ""
         self._stirred = Signal()
         self._turned = Signal()
-        self._pace = _Pace()
+        self._pace = Pace(time.monotonic)
         self._leaving: list[Instance] = []
         self._task = gevent.spawn(self._settle_on)
 
@@ -71,8 +72,8 @@ class App:
         """Have it awake; waits for that, at most for its own limit. Raises `Refused`:
         `app-stopped`, `app-failed`, `timeout`."""
         spec = self.record.spec
-        if spec is None or self.state is State.STOPPED:
-            raise Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+        if spec is None:
+            raise self._stopped()
         if self.state is State.ASLEEP:
             self._have(max(1, spec.instances.min))  # first: it may not be possible
             self._advance(Event.WISHED)
@@ -90,6 +91,8 @@ class App:
                 raise Refused("timeout", text)
         if self.state is State.FAILED:
             raise self._failure()
+        if self.state is State.STOPPED:
+            raise self._stopped()
 
     def stop(self) -> None:
         """By an operator: until `start`, also over a restart. Raises `Refused`."""
@@ -147,7 +150,7 @@ class App:
             if self.state is State.STOPPED:
                 self._advance(Event.START)
             self._advance(Event.SERVED)
-        elif fleet is None and self.state in (State.WAKING, State.AWAKE, State.DROWSY):
+        elif fleet is None:
             self.state = State.ASLEEP
         try:
             self.keep()
@@ -203,9 +206,9 @@ class App:
         elif not ready and self.state in (State.AWAKE, State.DROWSY):
             self._advance(Event.LOST)
         self.tools.publish()
-        self.keep()
         turned, self._turned = self._turned, Signal()
         turned.set()
+        self.keep()
 
     def look(self) -> None:
         """Whether it is idle, or has too much or too little to do. Raises `Refused`."""
@@ -220,9 +223,11 @@ class App:
             gevent.spawn(self._fall_asleep)
             return
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=0.0)
-        calm_s = self._pace.calm_s(scaling.is_calm(rules, load))
+        calm_s = self._pace.calm_s(is_calm=scaling.is_calm(rules, load))
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=calm_s)
         count = scaling.wanted(rules, load)
+        if count != len(fleet):
+            self._pace.count_anew()
         if count > len(fleet):
             fleet.grow_to(count)
         elif count < len(fleet):
@@ -278,6 +283,9 @@ class App:
 
     # Private
 
+    def _stopped(self) -> Refused:
+        return Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+
     def _advance(self, event: Event) -> None:
         self.state = advance(self.state, event)
 
@@ -324,34 +332,6 @@ class App:
                 self.log.settle()
                 return
             gevent.sleep(EMPTY_LOOK_S)
-
-
-class _Pace:
-    """Since when nobody asks, and since when one instance less would be enough."""
-
-    def __init__(self) -> None:
-        self._active_s = time.monotonic()
-        self._calm_since = 0.0
-        self._total = -1
-
-    def touch(self) -> None:
-        """Somebody has asked."""
-        self._active_s = time.monotonic()
-
-    def idle_s(self, under_way: int, total: int) -> float:
-        """For how long nobody has asked."""
-        if under_way or total != self._total:
-            self._total = total
-            self.touch()
-        return time.monotonic() - self._active_s
-
-    def calm_s(self, is_calm: bool) -> float:
-        """For how long it has been calm."""
-        now = time.monotonic()
-        if not is_calm:
-            self._calm_since = now
-        self._calm_since = self._calm_since or now
-        return now - self._calm_since
 
 
 # Private

@@ -334,7 +334,7 @@ class AppRoute:
 
     id: str  # "blog/production"
     start_s: float = 30.0  # how long it may take to be awake
-    queue: int = 1000  # requests per worker that may wait for that
+    queue: int = 1000  # requests that may wait for that, over all workers
     page: bool = False  # browsers get a page meanwhile
 
 
