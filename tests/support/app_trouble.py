@@ -9,6 +9,7 @@ The good one answers on many connections at once and says which release it is, a
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from control.apps.archive import pack
 from control.apps.record import KEPT
+from control.instances import pipes
 from tests.support.client import fetch
 from tests.support.edged import Edged
 from tests.support.eventually import eventually
@@ -168,6 +171,10 @@ class Platform:
             pid for pid, environ in environs() if environ.get("EDGED_INSTANCE", "").startswith(mark)
         ]
 
+    def pipes(self) -> set[str]:
+        """The names of all that have pipes."""
+        return pipes.names(str(self.edged.run_dir / "apps"))
+
     def logs(self, shop: Shop, count: int = 10_000) -> list[str]:
         """The texts of its log."""
         out = self.edged.ctl("--json", "logs", shop.id, "-n", str(count)).out
@@ -215,3 +222,21 @@ def environs() -> list[tuple[int, dict[str, str]]]:
             pairs = (each.partition("=") for each in raw.decode(errors="replace").split("\0"))
             found.append((int(name), {key: value for key, _, value in pairs}))
     return found
+
+
+def archive_of(folder: Path) -> bytes:
+    """As edgectl sends it."""
+    with pack(str(folder)) as archive:
+        return archive.read()
+
+
+def begin_upload(edged: Edged, shop: Shop, content: bytes, size: int = -1) -> socket.socket:
+    """Send the head of a deploy straight to the API, and that of its body."""
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    link.settimeout(30.0)
+    link.connect(str(edged.socket_path))
+    length = size if size >= 0 else len(content)
+    path = f"/v1/deploy?name={shop.name}&env={shop.env}"
+    head = f"POST {path} HTTP/1.1\r\nHost: edged\r\nContent-Length: {length}\r\n\r\n"
+    link.sendall(head.encode() + content)
+    return link
