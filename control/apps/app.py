@@ -20,12 +20,13 @@ from control.apps.fleet import Fleet, end_all, running_of
 from control.apps.logfiles import LogFiles
 from control.apps.logline import Stream
 from control.apps.pace import Pace
-from control.apps.record import AppRecord, Release
+from control.apps.record import AppRecord, Release, Running
 from control.apps.scaling import Load
 from control.apps.slumber import Event, State, advance
 from control.apps.tools import Tools
 from control.apps.traffic import traffic_of
 from control.instances.instance import Instance
+from control.instances.process import clear
 from control.refusal import Refused
 
 log = logging.getLogger("control.apps")
@@ -34,8 +35,9 @@ LOOK_S: Final = 0.5
 """How often it is looked whether an app is idle or has too much to do."""
 
 EMPTY_LOOK_S: Final = 0.05
-LEAVING: Final = "leaving"
-"""The role of instances that are ending: the next control ends them."""
+LEAVING: Final = "(leaving)"
+"""The role of instances that are ending: the next control goes on with that. No process that
+somebody names has it."""
 
 STREAMS: Final = {"out": Stream.STDOUT, "err": Stream.STDERR}
 
@@ -100,8 +102,9 @@ class App:
         self.keep()
         self._advance(Event.STOP)
         self.settle()
-        self.part(self._all())
+        gone = self._all()
         self.fleet, self.beside = None, []
+        self.part(gone)
         self.keep()
 
     def start(self) -> None:
@@ -115,6 +118,22 @@ class App:
             self._advance(Event.START)
         self.keep()
         self.rise()
+
+    def adopt(self, running: Running) -> None:
+        """A process that an earlier control has started: it goes on, or is to end."""
+        release, role = self.record.serving, running.role
+        is_wanted = release is not None and release.number == running.release
+        if release is None or self.record.stopped or not is_wanted or role == LEAVING:
+            self._adopt_leaving(running)
+        elif role:
+            fleet = next((each for each in self.beside if each.role == role), None)
+            if fleet is None:
+                fleet = Fleet(release, self.make, role)
+                self.beside.append(fleet)
+            fleet.adopt(running)
+        else:
+            self.fleet = self.fleet or Fleet(release, self.make)
+            self.fleet.adopt(running)
 
     def resume(self) -> None:
         """Its fleet was adopted from an earlier control: it is what that says it is."""
@@ -142,10 +161,11 @@ class App:
     def switch(self, release: Release, fleet: Fleet | None) -> list[Instance]:
         """That release serves from now on, if need be by a fleet that is ready. The instances of
         before serve no more, and are the caller's to end. Raises `Refused`: nothing is changed."""
-        former = self.record.current, self.fleet, self.state
-        gone = [*self.fleet.instances] if self.fleet is not None else []
+        former = self.record.current, self.record.deploying, self.fleet, self.beside, self.state
+        gone = self._all()
+        self._leaving += gone  # before it is written down, so that the next control knows of them
         self.record.current, self.record.deploying = release.number, 0
-        self.fleet = fleet
+        self.fleet, self.beside = fleet, []
         if fleet is not None and self.state is not State.AWAKE:
             if self.state is State.STOPPED:
                 self._advance(Event.START)
@@ -156,14 +176,12 @@ class App:
             self.keep()
             self.tools.publish()
         except Refused:
-            self.record.current, self.fleet, self.state = former
-            self.record.deploying = release.number
+            current, deploying, self.fleet, self.beside, self.state = former
+            self.record.current, self.record.deploying = current, deploying
+            self._strike(gone)
             raise
         self.problem = ""
         self._pace.touch()
-        for each in self.beside:
-            gone += each.part(0)
-        self.beside = []
         self.rise()
         return gone
 
@@ -231,23 +249,42 @@ class App:
         if count > len(fleet):
             fleet.grow_to(count)
         elif count < len(fleet):
-            gone = fleet.part(count)
+            gevent.spawn(self.part, self.shrink_to(count))
+
+    def shrink_to(self, count: int) -> list[Instance]:
+        """So many serve from now on; the others are the caller's to end. Raises `Refused`: nothing
+        is changed."""
+        assert self.fleet is not None
+        gone = self.fleet.part(count)
+        self._leaving += gone
+        try:
             self.settle()
-            gevent.spawn(self.part, gone)
+        except Refused:
+            self.fleet.instances += gone
+            self._strike(gone)
+            raise
+        return gone
 
     def part(self, gone: list[Instance]) -> None:
         """End instances that get no requests any more, when they have none; waits for that."""
-        self._leaving += gone
+        self._leaving += [each for each in gone if each not in self._leaving]
         spec = self.record.spec
         deadline = time.monotonic() + (spec.times.drain_s if spec is not None else 0.0)
         addresses = [f"{each.plan.launch.host}:{each.port}" for each in gone if each.port]
         while traffic_of(self.tools.segment, addresses).under_way and time.monotonic() < deadline:
             gevent.sleep(EMPTY_LOOK_S)
         end_all(gone)
+        self._strike(gone)
         for each in gone:
-            self._leaving.remove(each)
             self.log.end(each.plan.launch.name)
         self.stir()
+
+    def see_off(self) -> None:
+        """End what an earlier control was about to end, when nobody is sent there any more. Raises
+        `Refused`."""
+        if self._leaving:
+            self.settle()
+            self.part([*self._leaving])
 
     def close(self) -> None:
         """Watch it no more; what runs goes on."""
@@ -300,6 +337,19 @@ class App:
             self.fleet = Fleet(release, self.make)
         self.fleet.grow_to(count)
 
+    def _strike(self, instances: list[Instance]) -> None:
+        """They are not, or no longer, about to end."""
+        self._leaving = [each for each in self._leaving if each not in instances]
+
+    def _adopt_leaving(self, running: Running) -> None:
+        release = self.record.release(running.release) or self.record.serving
+        if release is None:
+            gevent.spawn(clear, running.record)
+            return
+        made = self.make(release, LEAVING)
+        made.adopt(running.record, was_ready=running.was_ready)
+        self._leaving.append(made)
+
     def _failure(self) -> Refused:
         why = self.problem or (self.fleet.explain() if self.fleet is not None else "")
         return Refused("app-failed", f"{self.record.id} does not start: {why}")
@@ -325,10 +375,11 @@ class App:
         while fleet is not None and self.state is State.DROWSY:
             if not traffic_of(self.tools.segment, fleet.addresses).under_way:
                 self._advance(Event.EMPTIED)
-                self.fleet = None
+                self.fleet, gone = None, fleet.part(0)
+                self._leaving += gone
                 self.stir()
                 self.tools.events.add("app-asleep", f"{self.record.id} sleeps", app=self.record.id)
-                self.part(fleet.part(0))
+                self.part(gone)
                 self.log.settle()
                 return
             gevent.sleep(EMPTY_LOOK_S)

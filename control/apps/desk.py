@@ -13,9 +13,9 @@ from gevent.queue import Queue
 
 from control.acme.keeper import Store
 from control.apps import builder
-from control.apps.app import LEAVING, LOOK_S, App
-from control.apps.fleet import Fleet
-from control.apps.record import INDEX, KEPT, AppRecord, Release, record_of
+from control.apps.app import LOOK_S, App
+from control.apps.recall import recall
+from control.apps.record import INDEX, KEPT, AppRecord, Release
 from control.apps.rollout import Rollout
 from control.apps.routes import hosts_of, owner_of, routes_of
 from control.apps.secrets import Secrets
@@ -27,7 +27,6 @@ from control.instances.cgroup import Cgroups
 from control.instances.isolation import missing
 from control.instances.launch import Launcher
 from control.instances.ports import Ports
-from control.instances.process import clear
 from control.instances.spawn import Spawner
 from control.manifest.app_kinds import APP_NAME, ENV_NAME
 from control.manifest.spec import AppSpec
@@ -51,7 +50,6 @@ class AppDesk:
     ours: "dict[str, str]" = field(default_factory=dict)  # patterns of the server file, by owner
     publish: Callable[[], None] = field(default=lambda: None)  # raises `Refused`
     _is_recalled: bool = False
-    _is_started: bool = False
 
     # Life
 
@@ -60,19 +58,12 @@ class AppDesk:
         `Refused`."""
         if self._is_recalled:
             return
-        for app_id in self.kept.kept(INDEX) or ():
-            raw = self.kept.kept(KEPT + app_id)
-            if raw is not None and app_id not in self.apps:
-                self._take_up(record_of(raw))
+        self.apps |= recall(self.kept, self.tools)
         self._is_recalled = True
-        if self._is_started:
-            self._rise_all()
 
     def start(self) -> None:
-        """Begin to look after them."""
-        self._is_started = True
+        """Begin to look after them, as soon as they are known."""
         gevent.spawn(self._look_on)
-        self._rise_all()
 
     def end(self) -> None:
         """End all instances: edged stops."""
@@ -168,9 +159,7 @@ class AppDesk:
             app.keep()
             if app.fleet is not None and app.state is State.AWAKE:
                 app.fleet.grow_to(least)
-                gone = app.fleet.part(max(1, most))
-                app.settle()
-                app.part(gone)
+                app.part(app.shrink_to(max(1, most)))
             else:
                 app.rise()
         return {"app": app_id, "least": least, "most": most}
@@ -265,6 +254,7 @@ class AppDesk:
         raise Refused("not-found", f"There is no app {app_id!r} (there are: {known}).")
 
     def _app_or_new(self, app_id: str) -> App:
+        self.recall()  # or a new one would be taken for one that there is
         app = self.apps.get(app_id)
         if app is None:
             uid = -1
@@ -316,43 +306,22 @@ class AppDesk:
                 text = f'"{pattern}" of {owner_of(app)} is {owners[pattern]}\'s already.'
                 raise Refused("route-taken", text)
 
-    def _take_up(self, record: AppRecord) -> None:
-        home = self.tools.home(record)
-        if record.deploying and record.deploying != record.current:
-            log.warning("%s: release %d was not deployed to its end: it is removed",
-                        record.id, record.deploying)  # fmt: skip
-            record.releases = [each for each in record.releases if each.number != record.deploying]
-        record.deploying = 0
-        home.tidy({each.number for each in record.releases})
-        app = self.apps[record.id] = App(record, self.tools)
-        release = record.serving
-        for running in record.running:
-            is_current = release is not None and running.release == release.number
-            if release is None or not is_current or running.role == LEAVING or record.stopped:
-                gevent.spawn(clear, running.record)
-            elif running.role:
-                fleet = next((each for each in app.beside if each.role == running.role), None)
-                if fleet is None:
-                    fleet = Fleet(release, app.make, running.role)
-                    app.beside.append(fleet)
-                fleet.adopt(running)
-            else:
-                app.fleet = app.fleet or Fleet(release, app.make)
-                app.fleet.adopt(running)
-        if app.fleet is not None:
-            app.resume()
-
-    def _rise_all(self) -> None:
-        for app in self.apps.values():
-            gevent.spawn(self._rise, app)
-
     def _rise(self, app: App) -> None:
-        try:
-            app.rise()
-        except Refused as refusal:
-            log.error("%s: %s", app.record.id, refusal.message)
+        while True:
+            try:
+                app.rise()
+                app.see_off()
+            except Refused as refusal:
+                log.error("%s: %s", app.record.id, refusal.message)
+                gevent.sleep(LOOK_S)
+            else:
+                return
 
     def _look_on(self) -> None:
+        while not self._is_recalled:
+            gevent.sleep(LOOK_S)
+        for app in self.apps.values():
+            gevent.spawn(self._rise, app)
         while True:
             gevent.sleep(LOOK_S)
             for app in [*self.apps.values()]:

@@ -251,6 +251,11 @@ class Edged:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def state_path(self) -> Path:
+        """Its state_dir."""
+        return self.folder / self._state_dir
+
+    @property
     def master_pid(self) -> int:
         """Constant over reloads and upgrades."""
         assert self._process is not None
@@ -286,6 +291,10 @@ class Edged:
     def ctl(self, *arguments: str, timeout_s: float = 60.0) -> Outcome:
         """Run edgectl against it."""
         return self._finish(self._begin(arguments), timeout_s)
+
+    def begin_ctl(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start edgectl against it; the caller's to wait for."""
+        return self._begin(arguments)
 
     def ctl_many(self, arguments: Iterable[str], count: int) -> list[Outcome]:
         """The same command several times at once."""
