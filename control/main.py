@@ -23,6 +23,7 @@ from control.admin.api import Api
 from control.admin.app_commands import AppCommands
 from control.admin.commands import Commands
 from control.admin.server import PeerCheck, Server
+from control.apps.crons import Crons
 from control.apps.desk import apps_of
 from control.apps.rows import AppRows
 from control.bans import BanDesk
@@ -109,6 +110,7 @@ class Control:
         self.sources.reloader.certificates.start()
         self._take_up()
         self.apps.start()
+        Crons(self.apps.apps.values).start()
         try:
             self._mind_bans()
         except Refused as refusal:

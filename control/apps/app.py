@@ -17,8 +17,8 @@ from gevent.lock import RLock
 from control.apps import scaling
 from control.apps.applog import AppLog
 from control.apps.fleet import Fleet, end_all, running_of
+from control.apps.jobs import STREAMS, Jobs
 from control.apps.logfiles import LogFiles
-from control.apps.logline import Stream
 from control.apps.record import AppRecord, Release
 from control.apps.scaling import Load
 from control.apps.slumber import Event, State, advance
@@ -33,10 +33,8 @@ LOOK_S: Final = 0.5
 """How often it is looked whether an app is idle or has too much to do."""
 
 EMPTY_LOOK_S: Final = 0.05
-LEAVING: Final = "leaving"
-"""The role of instances that are ending: the next control ends them."""
-
-STREAMS: Final = {"out": Stream.STDOUT, "err": Stream.STDERR}
+LEAVING: Final = "is leaving"
+"""The role of instances that are ending: the next control ends them. No process is named so."""
 
 
 class App:
@@ -50,6 +48,7 @@ class App:
         self.fleet: Fleet | None = None
         self.beside: list[Fleet] = []
         self.log = AppLog(LogFiles(tools.home(record).log))
+        self.jobs = Jobs(record, tools, self.log, self.stir)
         self.problem = ""
         self._stirred = Signal()
         self._turned = Signal()
@@ -97,6 +96,7 @@ class App:
         self.keep()
         self._advance(Event.STOP)
         self.settle()
+        self.jobs.end()
         self.part(self._all())
         self.fleet, self.beside = None, []
         self.keep()
@@ -183,6 +183,7 @@ class App:
         running = self.fleet.running() if self.fleet is not None else []
         for each in self.beside:
             running += each.running()
+        running += self.jobs.running()
         running += [running_of(each, 0, LEAVING) for each in self._leaving if each.record]
         self.record.running = running
         self.tools.keep(self.record)
@@ -251,6 +252,7 @@ class App:
 
     def end(self) -> None:
         """End all that it runs."""
+        self.jobs.end(for_good=True)
         self.part(self._all())
         self.close()
 

@@ -16,6 +16,7 @@ from control.apps import builder
 from control.apps.app import LEAVING, LOOK_S, App
 from control.apps.fleet import Fleet
 from control.apps.home import Home
+from control.apps.jobs import ROLE
 from control.apps.record import INDEX, KEPT, AppRecord, Release, record_of
 from control.apps.rollout import Rollout
 from control.apps.secrets import Secrets
@@ -359,6 +360,9 @@ class AppDesk:
         app = self.apps[record.id] = App(record, self.tools)
         release = record.serving
         for running in record.running:
+            if running.role.startswith(ROLE) and not record.stopped:
+                app.jobs.adopt(running)
+                continue
             is_current = release is not None and running.release == release.number
             if release is None or not is_current or running.role == LEAVING or record.stopped:
                 gevent.spawn(clear, running.record)
