@@ -200,6 +200,8 @@ class AppDesk:
             app.start()
             if app.record.serving is not None and app.record.serving.spec.start:
                 app.wake()
+            else:
+                app.settle()
         return {"app": app_id}
 
     def delete(self, app_id: str) -> dict[str, Any]:
@@ -330,8 +332,9 @@ class AppDesk:
         spec, release = app.record.spec, app.record.serving
         if spec is None or release is None:
             return
-        files = _files(self.tools.home(app.record), app.record, spec)
-        served = _served(app, spec) if spec.start else None
+        is_stopped = app.state is State.STOPPED  # who asks is told so, for files too
+        files = None if is_stopped else _files(self.tools.home(app.record), app.record, spec)
+        served = _served(app, spec) if spec.start or is_stopped else None
         beside = files if spec.assets.path == "/" or served is None else None
         for pattern in spec.routes:
             yield (
