@@ -73,8 +73,8 @@ class App:
         if spec is None or self.state is State.STOPPED:
             raise Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
         if self.state is State.ASLEEP:
+            self._have(max(1, spec.instances.min))  # first: it may not be possible
             self._advance(Event.WISHED)
-            self._have(max(1, spec.instances.min))
         elif self.state is State.DROWSY:
             self._advance(Event.WISHED)
             self.stir()
@@ -132,8 +132,8 @@ class App:
             fleet = next(each for each in self.beside if each.role == process.name)
             fleet.grow_to(process.instances)
         if spec.start and spec.instances.min and self.state is State.ASLEEP:
-            self._advance(Event.WISHED)
             self._have(spec.instances.min)
+            self._advance(Event.WISHED)
         self.stir()
 
     def switch(self, release: Release, fleet: Fleet | None) -> list[Instance]:

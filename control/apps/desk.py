@@ -30,6 +30,7 @@ from control.instances.launch import Launcher
 from control.instances.ports import Ports
 from control.instances.process import clear
 from control.instances.spawn import Spawner
+from control.manifest.app_kinds import APP_NAME, ENV_NAME
 from control.manifest.spec import AppSpec
 from control.refusal import Refused
 from edge.shared.segment import Segment
@@ -54,6 +55,7 @@ class AppDesk:
     ours: "dict[str, str]" = field(default_factory=dict)  # patterns of the server file, by owner
     publish: Callable[[], None] = field(default=lambda: None)  # raises `Refused`
     _is_recalled: bool = False
+    _is_started: bool = False
 
     # Life
 
@@ -67,12 +69,14 @@ class AppDesk:
             if raw is not None and app_id not in self.apps:
                 self._take_up(record_of(raw))
         self._is_recalled = True
+        if self._is_started:
+            self._rise_all()
 
     def start(self) -> None:
         """Begin to look after them."""
+        self._is_started = True
         gevent.spawn(self._look_on)
-        for app in self.apps.values():
-            gevent.spawn(self._rise, app)
+        self._rise_all()
 
     def end(self) -> None:
         """End all instances: edged stops."""
@@ -107,6 +111,7 @@ class AppDesk:
     def wake(self, app_id: str) -> dict[str, Any]:
         """Have an app awake, and every worker know. Raises `Refused`."""
         self._app(app_id).wake()
+        self.publish()
         return {"app": app_id}
 
     # Orders
@@ -114,7 +119,7 @@ class AppDesk:
     def deploy(self, archive: IO[bytes], name: str, env: str) -> Iterator[dict[str, Any]]:
         """What happens, as it happens; the last document is the outcome. It goes on when nobody
         listens any more."""
-        app_id = f"{name}/{env}"
+        app_id = _vetted_id(name, env)
         told: Queue = Queue()
 
         def say(line: str) -> None:
@@ -381,6 +386,10 @@ class AppDesk:
         if app.fleet is not None:
             app.resume()
 
+    def _rise_all(self) -> None:
+        for app in self.apps.values():
+            gevent.spawn(self._rise, app)
+
     def _rise(self, app: App) -> None:
         try:
             app.rise()
@@ -419,6 +428,14 @@ def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDe
 
 
 # Private
+
+
+def _vetted_id(name: str, env: str) -> str:
+    """Both become names of folders. Raises `Refused`."""
+    try:
+        return f"{APP_NAME.read(name)}/{ENV_NAME.read(env)}"
+    except ValueError as error:
+        raise Refused("bad-request", f"The app's name {error}.") from None
 
 
 def _owner(app: App) -> str:

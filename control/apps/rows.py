@@ -44,6 +44,7 @@ class AppRows:
             self._keys = keys
             if put or removed:
                 self.publisher.publish(Changes(put=put, removed=removed, changed=len(put)))
+        self.publisher.wait()  # also for what somebody else has published a moment ago
 
     # Private
 

@@ -4,7 +4,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
+import gevent
+
 from edge.builtin.route import Router
+from edge.connection import monotonic
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.hooks import Hook
@@ -18,6 +21,8 @@ LONGER_S: Final = 5.0
 """Control gives up at the app's own limit; a worker waits a little longer for what it says."""
 
 PAGE_S: Final = 1
+NEWS_S: Final = 0.05
+TABLE_S: Final = 2.0
 REASONS: Final = {
     "app-failed": Reason.APP_FAILED,
     "app-stopped": Reason.APP_STOPPED,
@@ -50,18 +55,36 @@ class Wake(Hook):
             return None
         if route.upstreams and not exchange.tried:
             return None
-        # An instance that ended while the request was on its way is not in the table any more.
-        found = self._router.table.named(route.pattern)
+        found = self._now(route, exchange)
         if found is None or found.app is None:
             return None
         if not found.upstreams:
             self._have_awake(exchange, found.app, self._wishes)
-            found = self._router.table.named(route.pattern) or found
+            found = self._awake(route) or found
         if found is not route:
             exchange.route, exchange.plan = found, self._plan_of(found)
         return None
 
     # Private
+
+    def _now(self, route: Route, exchange: Exchange) -> Route | None:
+        """The route as the table has it. An instance that has just ended is in it for a moment
+        more: control hears of an end before it can tell."""
+        found = self._router.table.named(route.pattern)
+        tried = {peer.address for peer in exchange.tried}
+        if found is not None and found.upstreams and tried.issuperset(found.upstreams):
+            gevent.sleep(NEWS_S)
+            found = self._router.table.named(route.pattern)
+        return found
+
+    def _awake(self, route: Route) -> Route | None:
+        """The route with its upstreams: control has published it."""
+        until = monotonic() + TABLE_S
+        while True:
+            found = self._router.table.named(route.pattern)
+            if found is None or found.upstreams or monotonic() >= until:
+                return found
+            gevent.sleep(0.005)
 
     def _have_awake(self, exchange: Exchange, app: AppRoute, wishes: Wishes) -> None:
         if self._waiting[app.id] >= app.queue:
