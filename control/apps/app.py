@@ -17,8 +17,9 @@ from gevent.lock import RLock
 from control.apps import scaling
 from control.apps.applog import AppLog
 from control.apps.fleet import Fleet, end_all, running_of
+from control.apps.jobs import ROLE as CRON
+from control.apps.jobs import STREAMS, Jobs
 from control.apps.logfiles import LogFiles
-from control.apps.logline import Stream
 from control.apps.pace import Pace
 from control.apps.record import AppRecord, Release, Running
 from control.apps.scaling import Load
@@ -39,8 +40,6 @@ LEAVING: Final = "(leaving)"
 """The role of instances that are ending: the next control goes on with that. No process that
 somebody names has it."""
 
-STREAMS: Final = {"out": Stream.STDOUT, "err": Stream.STDERR}
-
 
 class App:
     """One app. `record` is what is kept of it."""
@@ -53,6 +52,7 @@ class App:
         self.fleet: Fleet | None = None
         self.beside: list[Fleet] = []
         self.log = AppLog(LogFiles(tools.home(record).log))
+        self.jobs = Jobs(record, tools, self.log, self.stir)
         self.problem = ""
         self._stirred = Signal()
         self._turned = Signal()
@@ -102,6 +102,7 @@ class App:
         self.keep()
         self._advance(Event.STOP)
         self.settle()
+        self.jobs.end()
         gone = self._all()
         self.fleet, self.beside = None, []
         self.part(gone)
@@ -122,6 +123,9 @@ class App:
     def adopt(self, running: Running) -> None:
         """A process that an earlier control has started: it goes on, or is to end."""
         release, role = self.record.serving, running.role
+        if role.startswith(CRON) and not self.record.stopped:
+            self.jobs.adopt(running)
+            return
         is_wanted = release is not None and release.number == running.release
         if release is None or self.record.stopped or not is_wanted or role == LEAVING:
             self._adopt_leaving(running)
@@ -204,6 +208,7 @@ class App:
         running = self.fleet.running() if self.fleet is not None else []
         for each in self.beside:
             running += each.running()
+        running += self.jobs.running()
         running += [running_of(each, 0, LEAVING) for each in self._leaving if each.record]
         self.record.running = running
         self.tools.keep(self.record)
@@ -293,6 +298,7 @@ class App:
 
     def end(self) -> None:
         """End all that it runs."""
+        self.jobs.end(for_good=True)
         self.part(self._all())
         self.close()
 

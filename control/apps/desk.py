@@ -179,6 +179,8 @@ class AppDesk:
             app.start()
             if app.record.serving is not None and app.record.serving.spec.start:
                 app.wake()
+            else:
+                app.settle()
         return {"app": app_id}
 
     def delete(self, app_id: str) -> dict[str, Any]:

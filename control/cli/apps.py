@@ -2,9 +2,7 @@
 
 import os
 import sys
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any, Final
 
 import click
@@ -13,8 +11,6 @@ from control.cli import show, show_apps
 from control.cli.client import Failure
 from control.cli.context import Context
 
-MANIFEST: Final = "edge.toml"
-USUAL_ENV: Final = "production"
 REOPEN: Final = "reopen"
 EXIT_REFUSED: Final = 1
 
@@ -33,10 +29,11 @@ def deploy(context: Context, folder: str, env: str) -> None:
     Example: edgectl deploy apps/api --env staging
     """
     from control.apps.archive import pack
+    from control.apps.identity import identity
     from control.refusal import Refused
 
-    name, env = _identity(folder, env)
     try:
+        name, env = identity(folder, env)
         archive = pack(folder)
     except Refused as refusal:
         raise Failure(refusal.code, refusal.message, EXIT_REFUSED) from None
@@ -271,24 +268,6 @@ VERBS: Final = (
 
 
 # Private
-
-
-def _identity(folder: str, env: str) -> tuple[str, str]:
-    """Which app it is; everything else in the file is edged's to judge."""
-    path = Path(folder, MANIFEST)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        text = f'{path}: {error.strerror}: an app has one, with at least name = "…".'
-        raise Failure("manifest-invalid", text, EXIT_REFUSED) from None
-    except ValueError as error:
-        raise Failure("manifest-invalid", f"{path}: bad TOML: {error}", EXIT_REFUSED) from None
-    name, envs = raw.get("name"), raw.get("envs", {})
-    if not isinstance(name, str) or not name:
-        raise Failure("manifest-invalid", f'{path}: write name = "…"', EXIT_REFUSED)
-    if not env:
-        env = next(iter(envs)) if isinstance(envs, dict) and len(envs) == 1 else USUAL_ENV
-    return name, env
 
 
 def _sent(archive: IO[bytes], size: int) -> Iterator[bytes]:
