@@ -108,6 +108,8 @@ class Rollout:
                     text = f'There is no folder "{folder}" in the release: the build makes none.'
                     raise Refused("manifest-invalid", text)
                 home.open_files(release.number, folder)
+        if os.path.normpath(spec.root or "x") == ".":  # what is served is all that there is
+            os.unlink(os.path.join(home.release(release.number), manifest.FILE_NAME))
         if spec.release:
             self.say(f"$ {' '.join(spec.release)}")
             launch = app.tools.launch(app.record, release, spec.release)
