@@ -265,7 +265,7 @@ class App:
         instances = [] if self.fleet is None else self.fleet.instances
         return {
             "app": self.record.id,
-            "state": self.state.name.lower(),
+            "state": self._shown.name.lower(),
             "release": self.record.current,
             "deploying": self.record.deploying,
             "runtime": spec.runtime if spec else "",
@@ -285,6 +285,13 @@ class App:
 
     def _stopped(self) -> Refused:
         return Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+
+    @property
+    def _shown(self) -> State:
+        """Files alone do not sleep: they are served as long as nobody stops them."""
+        spec = self.record.spec
+        is_files = spec is not None and not spec.start and self.state is State.ASLEEP
+        return State.AWAKE if is_files else self.state
 
     def _advance(self, event: Event) -> None:
         self.state = advance(self.state, event)
