@@ -23,7 +23,9 @@ from control.admin.api import Api
 from control.admin.app_commands import AppCommands
 from control.admin.commands import Commands
 from control.admin.server import PeerCheck, Server
+from control.apps.crons import Crons
 from control.apps.desk import apps_of
+from control.apps.folders import Folders
 from control.apps.rows import AppRows
 from control.bans import BanDesk
 from control.channel import Channel
@@ -73,6 +75,8 @@ class Control:
         self.apps = apps_of(spec, segment, state, self.events)
         rows = AppRows(publisher, self.apps)
         self.apps.publish = rows.publish
+        folders = Folders(self.apps, state)
+        rows.follow = folders.follow
         reloader = Reloader(spec, channel, state, publisher, self.events, names)
         reloader.apps = rows
         rows.publish_all = reloader.publish_all
@@ -88,7 +92,8 @@ class Control:
         )  # fmt: skip
         self.upgrader = Upgrader(channel, publisher)
         explainer = Explainer(spec.worker.table_path)
-        self.api = Api(Commands(self.sources, self.upgrader, explainer), AppCommands(self.apps))
+        commands = Commands(self.sources, self.upgrader, explainer)
+        self.api = Api(commands, AppCommands(self.apps, folders))
         self._taken_up = self._restored = self._ends_apps = False
         self._stopping = Event()
         self._facts: dict[str, Any] = {}
@@ -109,6 +114,7 @@ class Control:
         self.sources.reloader.certificates.start()
         self._take_up()
         self.apps.start()
+        Crons(self.apps.apps.values).start()
         try:
             self._mind_bans()
         except Refused as refusal:

@@ -99,6 +99,7 @@ class Reloader:
                 plan = self._plan(loaded, roll=roll)
                 outcome = self._apply(plan)
                 self._settle(loaded)
+                self.apps.follow(loaded.apps, look=True)
             except Refused as refusal:
                 log.error("reload refused: %s", refusal.message)
                 self._events.add("reload-refused", refusal.message, code=refusal.code)
@@ -151,6 +152,7 @@ class Reloader:
                 self.names.learn(_wanted(loaded), NAMES_WAIT_S if boot else 0.0)
                 self._take_over(loaded, earlier)
                 self._settle(loaded)
+                self.apps.follow(loaded.apps, look=boot)
             self._publisher.announce()
         log.info("generation %d, %d routes", self._publisher.generation, self._publisher.routes)
 

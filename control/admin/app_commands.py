@@ -7,6 +7,7 @@ from typing import IO, Final
 
 from control.admin.values import Document, Query, flag, number, one, text, texts
 from control.apps.desk import AppDesk
+from control.apps.folders import Folders
 from control.apps.logline import Line
 from control.refusal import Refused
 
@@ -23,8 +24,9 @@ class AppCommands:
     """The verbs about apps. Each raises `Refused` for what cannot be done; those that give lines
     say so in the last one."""
 
-    def __init__(self, desk: AppDesk) -> None:
+    def __init__(self, desk: AppDesk, folders: Folders) -> None:
         self._desk = desk
+        self._folders = folders
 
     def __repr__(self) -> str:
         return f"<AppCommands {len(self._desk.apps)} apps>"
@@ -32,8 +34,8 @@ class AppCommands:
     # Questions
 
     def apps(self, query: Query) -> Document:
-        """All apps, with their instances."""
-        return {"apps": self._desk.listed()}
+        """All apps, with their instances; and what became of the `[[app]]`s of the server file."""
+        return {"apps": self._desk.listed(), "folders": self._folders.listed()}
 
     def releases(self, query: Query) -> Document:
         """The releases of `app`."""

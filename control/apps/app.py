@@ -17,8 +17,10 @@ from gevent.lock import RLock
 from control.apps import scaling
 from control.apps.applog import AppLog
 from control.apps.fleet import Fleet, end_all, running_of
+from control.apps.jobs import ROLE as CRON
+from control.apps.jobs import STREAMS, Jobs
 from control.apps.logfiles import LogFiles
-from control.apps.logline import Stream
+from control.apps.pace import Pace
 from control.apps.record import AppRecord, Release, Running
 from control.apps.scaling import Load
 from control.apps.slumber import Event, State, advance
@@ -38,8 +40,6 @@ LEAVING: Final = "(leaving)"
 """The role of instances that are ending: the next control goes on with that. No process that
 somebody names has it."""
 
-STREAMS: Final = {"out": Stream.STDOUT, "err": Stream.STDERR}
-
 
 class App:
     """One app. `record` is what is kept of it."""
@@ -52,10 +52,11 @@ class App:
         self.fleet: Fleet | None = None
         self.beside: list[Fleet] = []
         self.log = AppLog(LogFiles(tools.home(record).log))
+        self.jobs = Jobs(record, tools, self.log, self.stir)
         self.problem = ""
         self._stirred = Signal()
         self._turned = Signal()
-        self._pace = _Pace()
+        self._pace = Pace(time.monotonic)
         self._leaving: list[Instance] = []
         self._task = gevent.spawn(self._settle_on)
 
@@ -73,11 +74,11 @@ class App:
         """Have it awake; waits for that, at most for its own limit. Raises `Refused`:
         `app-stopped`, `app-failed`, `timeout`."""
         spec = self.record.spec
-        if spec is None or self.state is State.STOPPED:
-            raise Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+        if spec is None:
+            raise self._stopped()
         if self.state is State.ASLEEP:
+            self._have(max(1, spec.instances.min))  # first: it may not be possible
             self._advance(Event.WISHED)
-            self._have(max(1, spec.instances.min))
         elif self.state is State.DROWSY:
             self._advance(Event.WISHED)
             self.stir()
@@ -92,6 +93,8 @@ class App:
                 raise Refused("timeout", text)
         if self.state is State.FAILED:
             raise self._failure()
+        if self.state is State.STOPPED:
+            raise self._stopped()
 
     def stop(self) -> None:
         """By an operator: until `start`, also over a restart. Raises `Refused`."""
@@ -99,6 +102,7 @@ class App:
         self.keep()
         self._advance(Event.STOP)
         self.settle()
+        self.jobs.end()
         gone = self._all()
         self.fleet, self.beside = None, []
         self.part(gone)
@@ -119,6 +123,9 @@ class App:
     def adopt(self, running: Running) -> None:
         """A process that an earlier control has started: it goes on, or is to end."""
         release, role = self.record.serving, running.role
+        if role.startswith(CRON) and not self.record.stopped:
+            self.jobs.adopt(running)
+            return
         is_wanted = release is not None and release.number == running.release
         if release is None or self.record.stopped or not is_wanted or role == LEAVING:
             self._adopt_leaving(running)
@@ -151,8 +158,8 @@ class App:
             fleet = next(each for each in self.beside if each.role == process.name)
             fleet.grow_to(process.instances)
         if spec.start and spec.instances.min and self.state is State.ASLEEP:
-            self._advance(Event.WISHED)
             self._have(spec.instances.min)
+            self._advance(Event.WISHED)
         self.stir()
 
     def switch(self, release: Release, fleet: Fleet | None) -> list[Instance]:
@@ -167,7 +174,7 @@ class App:
             if self.state is State.STOPPED:
                 self._advance(Event.START)
             self._advance(Event.SERVED)
-        elif fleet is None and self.state in (State.WAKING, State.AWAKE, State.DROWSY):
+        elif fleet is None:
             self.state = State.ASLEEP
         try:
             self.keep()
@@ -201,6 +208,7 @@ class App:
         running = self.fleet.running() if self.fleet is not None else []
         for each in self.beside:
             running += each.running()
+        running += self.jobs.running()
         running += [running_of(each, 0, LEAVING) for each in self._leaving if each.record]
         self.record.running = running
         self.tools.keep(self.record)
@@ -221,9 +229,9 @@ class App:
         elif not ready and self.state in (State.AWAKE, State.DROWSY):
             self._advance(Event.LOST)
         self.tools.publish()
-        self.keep()
         turned, self._turned = self._turned, Signal()
         turned.set()
+        self.keep()
 
     def look(self) -> None:
         """Whether it is idle, or has too much or too little to do. Raises `Refused`."""
@@ -238,9 +246,11 @@ class App:
             gevent.spawn(self._fall_asleep)
             return
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=0.0)
-        calm_s = self._pace.calm_s(scaling.is_calm(rules, load))
+        calm_s = self._pace.calm_s(is_calm=scaling.is_calm(rules, load))
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=calm_s)
         count = scaling.wanted(rules, load)
+        if count != len(fleet):
+            self._pace.count_anew()
         if count > len(fleet):
             fleet.grow_to(count)
         elif count < len(fleet):
@@ -288,6 +298,7 @@ class App:
 
     def end(self) -> None:
         """End all that it runs."""
+        self.jobs.end(for_good=True)
         self.part(self._all())
         self.close()
 
@@ -314,6 +325,9 @@ class App:
         }
 
     # Private
+
+    def _stopped(self) -> Refused:
+        return Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
 
     def _advance(self, event: Event) -> None:
         self.state = advance(self.state, event)
@@ -375,34 +389,6 @@ class App:
                 self.log.settle()
                 return
             gevent.sleep(EMPTY_LOOK_S)
-
-
-class _Pace:
-    """Since when nobody asks, and since when one instance less would be enough."""
-
-    def __init__(self) -> None:
-        self._active_s = time.monotonic()
-        self._calm_since = 0.0
-        self._total = -1
-
-    def touch(self) -> None:
-        """Somebody has asked."""
-        self._active_s = time.monotonic()
-
-    def idle_s(self, under_way: int, total: int) -> float:
-        """For how long nobody has asked."""
-        if under_way or total != self._total:
-            self._total = total
-            self.touch()
-        return time.monotonic() - self._active_s
-
-    def calm_s(self, is_calm: bool) -> float:
-        """For how long it has been calm."""
-        now = time.monotonic()
-        if not is_calm:
-            self._calm_since = now
-        self._calm_since = self._calm_since or now
-        return now - self._calm_since
 
 
 # Private

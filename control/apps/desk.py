@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 import gevent
@@ -14,30 +14,28 @@ from gevent.queue import Queue
 from control.acme.keeper import Store
 from control.apps import builder
 from control.apps.app import LOOK_S, App
-from control.apps.home import Home
 from control.apps.recall import recall
 from control.apps.record import INDEX, KEPT, AppRecord, Release
 from control.apps.rollout import Rollout
+from control.apps.routes import hosts_of, owner_of, routes_of
 from control.apps.secrets import Secrets
 from control.apps.slumber import State
 from control.apps.tools import FIRST_UID, Tools
-from control.config.hosts import HostTls, host_of
+from control.config.hosts import HostTls
 from control.events import Events
 from control.instances.cgroup import Cgroups
 from control.instances.isolation import missing
 from control.instances.launch import Launcher
 from control.instances.ports import Ports
 from control.instances.spawn import Spawner
+from control.manifest.app_kinds import APP_NAME, ENV_NAME
 from control.manifest.spec import AppSpec
 from control.refusal import Refused
 from edge.shared.segment import Segment
-from edge.table.model import AppRoute, Balancing, Files, PathRewrite, Route
+from edge.table.model import Route
 from supervisor.spec import Spec
 
 log = logging.getLogger("control.apps")
-
-STATIC_FORMER: Final = 2
-"""Hashed files of so many releases before are served yet: pages of theirs may be open."""
 
 RUN_S: Final = 3600.0
 
@@ -75,18 +73,11 @@ class AppDesk:
 
     def routes(self) -> list[Route]:
         """Of all apps, as they are now."""
-        return [route for app in self.apps.values() for route in self._routes_of(app)]
+        return [route for app in self.apps.values() for route in routes_of(app)]
 
     def hosts(self, known: Sequence[HostTls]) -> tuple[HostTls, ...]:
         """Those of apps that the server file does not name itself."""
-        names = {host.host for host in known}
-        found: dict[str, HostTls] = {}
-        for app in self.apps.values():
-            for pattern in app.record.spec.routes if app.record.spec is not None else ():
-                host = host_of(pattern)
-                if host != "*" and host not in names:
-                    found.setdefault(host, HostTls(host=host, owner=_owner(app)))
-        return tuple(found.values())
+        return hosts_of(self.apps.values(), {host.host for host in known})
 
     def check(self, routes: Sequence[Route]) -> None:
         """Whether none of the server file's patterns is an app's. Raises `Refused`."""
@@ -100,6 +91,7 @@ class AppDesk:
     def wake(self, app_id: str) -> dict[str, Any]:
         """Have an app awake, and every worker know. Raises `Refused`."""
         self._app(app_id).wake()
+        self.publish()
         return {"app": app_id}
 
     # Orders
@@ -107,7 +99,7 @@ class AppDesk:
     def deploy(self, archive: IO[bytes], name: str, env: str) -> Iterator[dict[str, Any]]:
         """What happens, as it happens; the last document is the outcome. It goes on when nobody
         listens any more."""
-        app_id = f"{name}/{env}"
+        app_id = _vetted_id(name, env)
         told: Queue = Queue()
 
         def say(line: str) -> None:
@@ -124,9 +116,6 @@ class AppDesk:
                 text = f"{app_id} is not deployed: {refusal.message}"
                 self.tools.events.add("deploy-failed", text, app=app_id)
                 told.put({"error": refusal.code, "message": refusal.message, **refusal.more})
-            except Exception:
-                log.exception("the deploy of %s failed", app_id)
-                told.put({"error": "internal", "message": "edged has a bug: see its log."})
             finally:
                 archive.close()
                 told.put(None)
@@ -188,6 +177,8 @@ class AppDesk:
             app.start()
             if app.record.serving is not None and app.record.serving.spec.start:
                 app.wake()
+            else:
+                app.settle()
         return {"app": app_id}
 
     def delete(self, app_id: str) -> dict[str, Any]:
@@ -325,34 +316,11 @@ class AppDesk:
         owners = dict(self.ours)
         for other in self.apps.values():
             if other is not app and other.record.spec is not None:
-                owners |= dict.fromkeys(other.record.spec.routes, _owner(other))
+                owners |= dict.fromkeys(other.record.spec.routes, owner_of(other))
         for pattern in spec.routes:
             if pattern in owners:
-                text = f'"{pattern}" of {_owner(app)} is {owners[pattern]}\'s already.'
+                text = f'"{pattern}" of {owner_of(app)} is {owners[pattern]}\'s already.'
                 raise Refused("route-taken", text)
-
-    def _routes_of(self, app: App) -> Iterator[Route]:
-        spec, release = app.record.spec, app.record.serving
-        if spec is None or release is None:
-            return
-        files = _files(self.tools.home(app.record), app.record, spec)
-        served = _served(app, spec) if spec.start else None
-        beside = files if spec.assets.path == "/" or served is None else None
-        for pattern in spec.routes:
-            yield (
-                replace(served, pattern=pattern, files=beside)
-                if served
-                else Route(pattern=pattern, owner=_owner(app), files=files)
-            )
-        if files is not None and beside is None:
-            prefix = PathRewrite(strip_prefix=spec.assets.path)
-            for pattern in _below(spec):
-                yield Route(
-                    pattern=pattern,
-                    owner=_owner(app),
-                    files=replace(files, beside=False),
-                    path=prefix,
-                )
 
     def _rise(self, app: App) -> None:
         while True:
@@ -403,47 +371,9 @@ def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDe
 # Private
 
 
-def _owner(app: App) -> str:
-    return f"app {app.record.id}"
-
-
-def _files(home: Home, record: AppRecord, spec: AppSpec) -> Files | None:
-    """What is served of the release itself, and of those before."""
-    folder = spec.root or spec.assets.folder
-    if not folder:
-        return None
-    before = [each.number for each in record.releases if each.number != record.current]
-    former = [
-        path
-        for number in before[-STATIC_FORMER:]
-        if os.path.isdir(path := os.path.join(home.release(number), folder))
-    ]
-    return Files(
-        root=os.path.normpath(os.path.join(home.release(record.current), folder)),
-        former=tuple(os.path.normpath(path) for path in former),
-        beside=bool(spec.start),
-    )
-
-
-def _served(app: App, spec: AppSpec) -> Route:
-    """The route of an app, but for its pattern."""
-    waking = AppRoute(
-        id=app.record.id,
-        start_s=spec.times.start_s,
-        queue=spec.waiting.room,
-        page=spec.waiting.page,
-    )
-    return Route(
-        pattern="",
-        owner=_owner(app),
-        upstreams=app.addresses,
-        balancing=Balancing(policy="least_conn"),
-        app=waking,
-    )
-
-
-def _below(spec: AppSpec) -> list[str]:
-    """The patterns of files that are served at a path of their own."""
-    hosts = dict.fromkeys(host_of(pattern) for pattern in spec.routes)
-    patterns = [f"{host}{spec.assets.path.rstrip('/')}/*" for host in hosts]
-    return [pattern for pattern in patterns if pattern not in spec.routes]
+def _vetted_id(name: str, env: str) -> str:
+    """Both become names of folders. Raises `Refused`."""
+    try:
+        return f"{APP_NAME.read(name)}/{ENV_NAME.read(env)}"
+    except ValueError as error:
+        raise Refused("bad-request", f"The app's name {error}.") from None

@@ -5,10 +5,13 @@ folder, which outlives releases. Nobody else's app enters either.
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from control import durable
 from control.durable import Owner
@@ -57,7 +60,7 @@ class Home:
         """What was built is ours from now on: the app reads it. Raises `OSError`."""
         if self.owner is not None:
             _give(self.release(number), Owner(os.geteuid(), self.owner.gid))
-            _close_to_others(self.release(number))
+            _change_modes(self.release(number), _apps_own)
         make_release(self.release(number), self.owner)
 
     def open_files(self, number: int, folder: str) -> None:
@@ -68,10 +71,7 @@ class Home:
             os.chmod(place, os.stat(place).st_mode | 0o011)
             place = os.path.dirname(place)
         os.chmod(top, os.stat(top).st_mode | 0o011)
-        for path in _within(os.path.join(top, folder)):
-            mode = os.lstat(path).st_mode
-            if not stat.S_ISLNK(mode):
-                os.chmod(path, mode | (0o055 if stat.S_ISDIR(mode) else 0o044))
+        _change_modes(os.path.join(top, folder), _public)
 
     def drop(self, number: int) -> None:
         """Remove a release."""
@@ -95,20 +95,41 @@ class Home:
 def _give(folder: str, owner: Owner) -> None:
     if owner == Owner():
         return
-    for path in _within(folder):
-        os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
+    for name, parent in _within(folder):
+        os.chown(name, owner.uid, owner.gid, dir_fd=parent, follow_symlinks=False)
 
 
-def _close_to_others(folder: str) -> None:
-    """The group, which is the app's, reads and executes what the user could."""
-    for path in _within(folder):
-        mode = os.lstat(path).st_mode
-        if not stat.S_ISLNK(mode):
-            os.chmod(path, (mode & 0o700) | (mode >> 3 & 0o050))
+def _change_modes(folder: str, change: Callable[[int], int]) -> None:
+    """By descriptors that are no link's: an app that serves may still be at work in there."""
+    for name, parent in _within(folder):
+        try:
+            fd = os.open(name, _LOOK, dir_fd=parent)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+                continue
+            raise
+        try:
+            os.fchmod(fd, stat.S_IMODE(change(os.fstat(fd).st_mode)))
+        finally:
+            os.close(fd)
 
 
-def _within(folder: str) -> list[str]:
-    found = [folder]
-    for path, folders, files in os.walk(folder):
-        found += [os.path.join(path, name) for name in (*folders, *files)]
-    return found
+_LOOK: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def _within(folder: str) -> Iterator[tuple[str, int]]:
+    """All names in a folder, each with a descriptor of where it is; itself first."""
+    for path, folders, files, fd in os.fwalk(folder):
+        if path == folder:
+            yield ".", fd
+        for name in (*folders, *files):
+            yield name, fd
+
+
+def _apps_own(mode: int) -> int:
+    """The group, which is the app's, reads and executes what the user could; others nothing."""
+    return (mode & 0o700) | (mode >> 3 & 0o050)
+
+
+def _public(mode: int) -> int:
+    return mode | (0o055 if stat.S_ISDIR(mode) else 0o044)

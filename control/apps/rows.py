@@ -11,7 +11,7 @@ from control.config.hosts import host_of
 from control.publish import ROUTE, Changes, Publisher, rows_of
 
 
-def _nothing() -> None:
+def _nothing(*_: object, **__: object) -> None:
     return
 
 
@@ -22,6 +22,7 @@ class AppRows:
     publisher: Publisher
     desk: AppDesk
     publish_all: Callable[[], None] = _nothing  # when there are other hosts. Raises `Refused`
+    follow: Callable[..., None] = _nothing  # `Folders.follow`: what is in the server file
     _keys: frozenset[str] = frozenset()
     _hosts: frozenset[str] = field(default_factory=frozenset)
 
@@ -43,6 +44,7 @@ class AppRows:
             self._keys = keys
             if put or removed:
                 self.publisher.publish(Changes(put=put, removed=removed, changed=len(put)))
+        self.publisher.wait()  # also for what somebody else has published a moment ago
 
     # Private
 

@@ -2,9 +2,7 @@
 
 import os
 import sys
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any, Final
 
 import click
@@ -13,8 +11,7 @@ from control.cli import show, show_apps
 from control.cli.client import Failure
 from control.cli.context import Context
 
-MANIFEST: Final = "edge.toml"
-USUAL_ENV: Final = "production"
+REOPEN: Final = "reopen"
 EXIT_REFUSED: Final = 1
 
 
@@ -32,10 +29,11 @@ def deploy(context: Context, folder: str, env: str) -> None:
     Example: edgectl deploy apps/api --env staging
     """
     from control.apps.archive import pack
+    from control.apps.identity import identity
     from control.refusal import Refused
 
-    name, env = _identity(folder, env)
     try:
+        name, env = identity(folder, env)
         archive = pack(folder)
     except Refused as refusal:
         raise Failure(refusal.code, refusal.message, EXIT_REFUSED) from None
@@ -157,7 +155,7 @@ def run(context: Context, app: str, argv: tuple[str, ...]) -> None:
     The exit code is the command's.
 
     \b
-    Example: edgectl run blog -- python manage.py createsuperuser --noinput
+    Example: edgectl run blog -- python3 manage.py createsuperuser --noinput
     """
     query = [("app", app), *(("argv", each) for each in argv)]
     lines = context.client.upload("/v1/run", query, iter(()), 0)
@@ -167,7 +165,7 @@ def run(context: Context, app: str, argv: tuple[str, ...]) -> None:
     sys.exit(int(outcome.get("exit_code", EXIT_REFUSED)))
 
 
-@click.command(short_help="What an app prints.")
+@click.command(short_help="What an app prints; or open the access log anew.")
 @click.argument("app")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it comes.")
 @click.option("-n", "--lines", default=100, help="So many of the latest.", show_default=True)
@@ -176,9 +174,17 @@ def run(context: Context, app: str, argv: tuple[str, ...]) -> None:
 def logs(context: Context, app: str, instance: str, lines: int, *, follow: bool) -> None:
     """What an app prints, with what edged says of it.
 
+    With the word `reopen` for APP, edged writes its access log to a new file, after the old one
+    was moved away.
+
     \b
-    Example: edgectl logs blog -f
+    Examples: edgectl logs blog -f
+              mv access.log access.log.1 && edgectl logs reopen
     """
+    if app == REOPEN:
+        document = context.client.post("/v1/logs/reopen")
+        context.say(document, lambda _: "the access log is open anew")
+        return
     query = [
         ("app", app), ("lines", str(lines)), ("instance", instance),
         ("follow", "1" if follow else "0"),
@@ -262,24 +268,6 @@ VERBS: Final = (
 
 
 # Private
-
-
-def _identity(folder: str, env: str) -> tuple[str, str]:
-    """Which app it is; everything else in the file is edged's to judge."""
-    path = Path(folder, MANIFEST)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        text = f'{path}: {error.strerror}: an app has one, with at least name = "…".'
-        raise Failure("manifest-invalid", text, EXIT_REFUSED) from None
-    except ValueError as error:
-        raise Failure("manifest-invalid", f"{path}: bad TOML: {error}", EXIT_REFUSED) from None
-    name, envs = raw.get("name"), raw.get("envs", {})
-    if not isinstance(name, str) or not name:
-        raise Failure("manifest-invalid", f'{path}: write name = "…"', EXIT_REFUSED)
-    if not env:
-        env = next(iter(envs)) if isinstance(envs, dict) and len(envs) == 1 else USUAL_ENV
-    return name, env
 
 
 def _sent(archive: IO[bytes], size: int) -> Iterator[bytes]:

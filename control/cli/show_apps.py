@@ -14,8 +14,9 @@ _COLOURS = {"awake": "green", "failed": "red", "stopped": "yellow", "waking": "y
 
 def apps(document: Document) -> str:
     """`edgectl apps`."""
+    folders = [line for each in document["folders"] if (line := _folder(each))]
     if not document["apps"]:
-        return "no apps: deploy one with 'edgectl deploy FOLDER'"
+        return "\n\n".join(["no apps: deploy one with 'edgectl deploy FOLDER'", *folders])
     rows = [
         [
             app["app"],
@@ -33,7 +34,7 @@ def apps(document: Document) -> str:
     problems = [
         f"{app['app']}: {printable(app['problem'])}" for app in document["apps"] if app["problem"]
     ]
-    return "\n\n".join([text, *problems])
+    return "\n\n".join([text, *problems, *folders])
 
 
 def releases(document: Document) -> str:
@@ -64,6 +65,17 @@ def log_line(document: Document) -> str:
 
 
 # Private
+
+
+def _folder(folder: Document) -> str:
+    """What is to be said of an `[[app]]`; "" of one that serves as it is."""
+    said = {
+        "failed": f"is not deployed: {folder['message']}",
+        "deploying": "is being deployed",
+        "stopped": "is not deployed: its app is stopped",
+        "removed": f"is not in the server file: {folder['app']} is stopped and kept",
+    }.get(folder["state"])
+    return printable(f"{folder['folder']} {said}") if said else ""
 
 
 def _when(time: float) -> str:

@@ -1,10 +1,13 @@
 """Checking: all of a server file, its tables and what they must agree on, in one report."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from control.config import kinds, schema
+from control.config.app_folders import check_apps
+from control.config.app_schema import APP
 from control.config.hosts import Declared, check_hosts, host_of
 from control.config.kind import nearest
 from control.config.machine import Machine
@@ -45,6 +48,7 @@ class Checked:
     timeouts: dict[str, Any]
     routes: list[CheckedRoute]
     hosts: list[Declared]  # what the routes say of the hosts' certificates
+    apps: list[dict[str, Any]]
 
 
 def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -> Checked:
@@ -57,7 +61,7 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
     groups = {
         group.name: group.defaults() | _single(walk, group, raw, places)
         for group in schema.GROUPS
-        if group is not ROUTE
+        if group not in schema.ARRAYS
     }
     fill_in(groups["server"], machine)
     routes = _routes(walk, raw, places, machine)
@@ -66,8 +70,9 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
         for route in routes
         for owned in route.patterns
     ]
+    apps = _apps(walk, raw, places, machine)
     checked = Checked(
-        groups["server"], groups["tls"], groups["limits"], groups["timeouts"], routes, hosts
+        groups["server"], groups["tls"], groups["limits"], groups["timeouts"], routes, hosts, apps
     )
     listens, asks = bool(groups["server"]["https"]), bool(groups["tls"]["ask"])
     check_hosts(hosts, report, listens=listens, asks=asks)
@@ -94,14 +99,8 @@ def _single(walk: Walk, group: Group, raw: dict[str, Any], places: Keys) -> dict
 
 
 def _routes(walk: Walk, raw: dict[str, Any], places: Keys, machine: Machine) -> list[CheckedRoute]:
-    tables = raw.get("route", [])
-    place = inside(places, "route")
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        walk.report.add(line_of(place), "route", "write [[route]] with double brackets")
-        return []
     routes = []
-    for index, table in enumerate(tables):
-        here = inside(place, index)
+    for table, here in _tables(walk, ROUTE, raw, places):
         values = walk.table(ROUTE, table, here)
         route = CheckedRoute(line_of(here), values, place=here)
         match = inside(here, "match")
@@ -114,6 +113,26 @@ def _routes(walk: Walk, raw: dict[str, Any], places: Keys, machine: Machine) -> 
         check_files(values, here, walk.report, machine)
         routes.append(route)
     return routes
+
+
+def _apps(walk: Walk, raw: dict[str, Any], places: Keys, machine: Machine) -> list[dict[str, Any]]:
+    tables = [*_tables(walk, APP, raw, places)]
+    apps = [APP.defaults() | walk.table(APP, table, here) for table, here in tables]
+    check_apps(apps, [here for _, here in tables], walk.report, machine)
+    return apps
+
+
+def _tables(
+    walk: Walk, group: Group, raw: dict[str, Any], places: Keys
+) -> Iterator[tuple[dict[str, Any], Node]]:
+    """Those of an array, each with its place."""
+    tables, place = raw.get(group.name, []), inside(places, group.name)
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        message = f"write [[{group.name}]] with double brackets"
+        walk.report.add(line_of(place), group.name, message)
+        return
+    for index, table in enumerate(tables):
+        yield table, inside(place, index)
 
 
 def _check_patterns(checked: Checked, report: Report) -> None:

@@ -3,13 +3,20 @@
 import os
 from dataclasses import dataclass, field
 
+from control.config.app_folders import AppFolder
 from control.config.check import check
 from control.config.document import parse, read_text
 from control.config.hosts import Acme, HostTls, acme_of
 from control.config.machine import Machine, ThisMachine
 from control.config.positions import scan
 from control.config.problem import Problem, Report
-from control.config.resolve import resolve_hosts, resolve_routes, resolve_settings, resolve_spec
+from control.config.resolve import (
+    resolve_apps,
+    resolve_hosts,
+    resolve_routes,
+    resolve_settings,
+    resolve_spec,
+)
 from edge.table.model import Route, Settings
 from supervisor.spec import Spec
 
@@ -24,6 +31,7 @@ class Resolved:
     nameservers: tuple[str, ...] = ()  # who control asks for names; none is those of the system
     hosts: tuple[HostTls, ...] = ()  # where their certificates come from; none without TLS
     acme: Acme = field(default_factory=Acme)
+    apps: tuple[AppFolder, ...] = ()  # what edged deploys by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +72,11 @@ class Loaded:
         """How certificates are had from public CAs."""
         return self._sound().acme
 
+    @property
+    def apps(self) -> tuple[AppFolder, ...]:
+        """What edged deploys by itself."""
+        return self._sound().apps
+
     def _sound(self) -> Resolved:
         if self.resolved is None:
             raise ValueError(f"the configuration has {len(self.problems)} problems")
@@ -98,5 +111,6 @@ def loads(text: str, path: str | os.PathLike[str], machine: Machine | None = Non
         nameservers=checked.server["resolver"],
         acme=acme_of(checked.tls, absolute),
         hosts=resolve_hosts(checked, absolute),
+        apps=resolve_apps(checked, absolute),
     )
     return Loaded(text=text, resolved=resolved)

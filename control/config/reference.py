@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from control.config import kinds, schema
-from control.config.route_schema import ROUTE
 from control.config.setting import Group, Setting, Shape
 
 
@@ -14,7 +13,9 @@ def setting_names() -> list[str]:
 
 def as_markdown() -> str:
     """The reference as markdown, one table per group."""
-    titles = ["[[route]]" if one is ROUTE else f"[{one.name}]" for one in schema.ALL_GROUPS]
+    titles = [
+        f"[[{one.name}]]" if one in schema.ARRAYS else f"[{one.name}]" for one in schema.ALL_GROUPS
+    ]
     groups = zip(titles, schema.ALL_GROUPS, strict=True)
     return "\n\n".join([*(section(title, group) for title, group in groups), _UNITS]) + "\n"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from control.config import schema
+from control.config.app_folders import AppFolder, app_folder
 from control.config.check import Checked
 from control.config.hosts import HostTls, host_of, hosts_of
 from control.config.machine import Machine
@@ -83,6 +84,12 @@ def resolve_routes(checked: Checked, path: str) -> Iterator[Route]:
                 client_auth=asked.get(host_of(owned.pattern)),  # on all of the host's routes
                 **parts,
             )
+
+
+def resolve_apps(checked: Checked, path: str) -> tuple[AppFolder, ...]:
+    """The apps that are deployed from here."""
+    home = os.path.dirname(path)
+    return tuple(app_folder(values, home) for values in checked.apps)
 
 
 # Private

@@ -8,6 +8,7 @@ from typing import Final
 
 from control.config import kinds
 from control.config.access_schema import BASIC_AUTH, CONCURRENT, CORS, FORWARD_AUTH, JWT, LIMIT
+from control.config.app_schema import APP
 from control.config.kind import Kind
 from control.config.peer_schema import EJECTION, HEALTH
 from control.config.route_schema import (
@@ -261,8 +262,11 @@ TIMEOUTS: Final = Group(
     ),
 )
 
-GROUPS: Final = (SERVER, TLS, LIMITS, TIMEOUTS, ROUTE)
-"""The tables of the file. `route` is an array of tables."""
+GROUPS: Final = (SERVER, TLS, LIMITS, TIMEOUTS, APP, ROUTE)
+"""The tables of the file."""
+
+ARRAYS: Final = (APP, ROUTE)
+"""Those that are arrays of tables."""
 
 ALL_GROUPS: Final = (
     *GROUPS, ROUTE_TLS, UPSTREAM_TLS, BASIC_AUTH, FORWARD_AUTH, JWT, CORS, LIMIT, CONCURRENT,

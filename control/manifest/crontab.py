@@ -1,6 +1,7 @@
 """Times of day as cron writes them: `minute hour day month weekday`, or `@daily` and its kin."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 NAMED: Final = {
@@ -50,6 +51,18 @@ def parse(text: str) -> Schedule:
         weekdays=frozenset(day % 7 for day in weekdays),
         either_day=either_day,
     )
+
+
+def is_due(schedule: Schedule, when: datetime) -> bool:
+    """Whether it is due in the minute of that time."""
+    if not (
+        when.minute in schedule.minutes
+        and when.hour in schedule.hours
+        and when.month in schedule.months
+    ):
+        return False
+    fits = when.day in schedule.days, when.isoweekday() % 7 in schedule.weekdays
+    return any(fits) if schedule.either_day else all(fits)
 
 
 # Private

@@ -26,6 +26,13 @@ TCP, UNIX, PARTNER = "127.0.0.1:9000", "unix:/run/api.sock", "api.internal:9000"
 CANARY, MIRROR, ADMIN, DECIDES = (f"127.0.0.1:9{digit}00" for digit in "1234")
 """The peers, as the file names them."""
 
+APP = "apps/flask/edge.toml"
+SITE = """name = "site"
+runtime = "static"
+[envs.production]
+routes = ["site.example.com"]
+"""
+
 STABLE = "X-Canary: never\r\n"
 SECRET = f"Authorization: Basic {base64.b64encode(b'me:secret').decode()}\r\n"
 
@@ -62,6 +69,8 @@ def served() -> Iterator[Served]:
     public = edged.folder / "public"
     for name, text in FILES.items():
         edged.write_file(f"public/{name}", text)
+    edged.write_file("apps/site/edge.toml", SITE)
+    edged.write_file("apps/site/index.html", "<h1>an app</h1>")
     (public / "about.txt.gz").write_bytes(gzip.compress(b"us, pressed\n"))
     for name in ("hooks", "pages"):
         shutil.copytree(EXAMPLES / name, edged.folder / name)
@@ -95,6 +104,8 @@ def adapted(addresses: list[str], peers: dict[str, ScriptedOrigin]) -> str:
     text = put(text, "metrics", f'"{free_address()}"')
     text = put(text, "user")
     text = put(text, "group")
+    assert f'"{APP}"' in text, f"full.toml has no {APP} any more: adapt this test"
+    text = text.replace(APP, "apps/site/edge.toml")
     for old, peer in peers.items():
         new = peer.address
         if old == PARTNER:
@@ -130,6 +141,10 @@ def test_the_api_asks_for_the_password_and_keeps_it(served: Served) -> None:
     assert (refused.status, 'realm="staging"' in refused.get("www-authenticate")) == (401, True)
     assert served.ask("example.com/api/users", SECRET).status == 200
     assert served.received().get("authorization") == ""
+
+
+def test_the_app_is_deployed(served: Served) -> None:
+    eventually(lambda: served.ask("site.example.com/").body == b"<h1>an app</h1>", 20)
 
 
 def test_a_denied_network_may_not_ask(served: Served) -> None:

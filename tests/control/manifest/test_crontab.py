@@ -1,8 +1,10 @@
 """Schedules of cron."""
 
+from datetime import datetime
+
 import pytest
 
-from control.manifest.crontab import NAMED, Schedule, parse
+from control.manifest.crontab import NAMED, Schedule, is_due, parse
 
 
 def test_a_line_is_read_as_cron_reads_it() -> None:
@@ -43,3 +45,21 @@ def test_what_is_no_schedule_is_refused(text: str) -> None:
 
 def test_an_impossible_day_is_none_where_a_weekday_comes() -> None:
     assert parse("0 0 30 feb mon").either_day
+
+
+@pytest.mark.parametrize(
+    ("line", "times"),
+    [
+        ("30 4 * * *", {"2030-01-01 04:30", "2030-01-06 04:30"}),
+        ("* * * * *", {"2030-01-01 04:30", "2030-01-06 04:30", "2030-02-28 23:59"}),
+        ("59 23 28 feb *", {"2030-02-28 23:59"}),
+        ("30 4 * * sun", {"2030-01-06 04:30"}),  # a Sunday
+        ("30 4 1 * sun", {"2030-01-01 04:30", "2030-01-06 04:30"}),  # either is enough
+        ("30 4 1 * *", {"2030-01-01 04:30"}),
+        ("30 5 1 * *", set()),
+    ],
+)
+def test_a_schedule_is_due_in_its_minutes(line: str, times: set[str]) -> None:
+    asked = ("2030-01-01 04:30", "2030-01-06 04:30", "2030-02-28 23:59")
+    schedule = parse(line)
+    assert {each for each in asked if is_due(schedule, datetime.fromisoformat(each))} == times
