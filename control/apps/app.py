@@ -8,7 +8,7 @@ Rule 2: a request is never cut: who sleeps or leaves gets no new ones first, and
 
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 
 import gevent
 from gevent.event import Event as Signal
@@ -302,28 +302,6 @@ class App:
         self.part(self._all())
         self.close()
 
-    def described(self) -> dict[str, Any]:
-        """It for an operator."""
-        spec = self.record.spec
-        instances = [] if self.fleet is None else self.fleet.instances
-        return {
-            "app": self.record.id,
-            "state": self.state.name.lower(),
-            "release": self.record.current,
-            "deploying": self.record.deploying,
-            "runtime": spec.runtime if spec else "",
-            "routes": [*spec.routes] if spec else [],
-            "instances": [_instance(each) for each in instances],
-            "processes": [
-                _instance(each) | {"process": fleet.role}
-                for fleet in self.beside
-                for each in fleet.instances
-            ],
-            "least": spec.instances.min if spec else 0,
-            "most": spec.instances.max if spec else 0,
-            "problem": self.problem,
-        }
-
     # Private
 
     def _stopped(self) -> Refused:
@@ -394,15 +372,3 @@ class App:
 # Private
 
 _TRYING = (State.WAKING, State.AWAKE, State.DROWSY)
-
-
-def _instance(instance: Instance) -> dict[str, Any]:
-    record = instance.record
-    return {
-        "name": instance.plan.launch.name,
-        "state": instance.state.name.lower(),
-        "pid": record.pid if record is not None else None,
-        "port": instance.port,
-        "deaths": instance.deaths,
-        "why": instance.why,
-    }

@@ -21,6 +21,7 @@ from control.apps.routes import hosts_of, owner_of, routes_of
 from control.apps.secrets import Secrets
 from control.apps.slumber import State
 from control.apps.tools import FIRST_UID, Tools
+from control.apps.view import described
 from control.config.hosts import HostTls
 from control.events import Events
 from control.instances.cgroup import Cgroups
@@ -223,7 +224,7 @@ class AppDesk:
 
     def listed(self) -> list[dict[str, Any]]:
         """All apps."""
-        return [app.described() for _, app in sorted(self.apps.items())]
+        return [described(app) for _, app in sorted(self.apps.items())]
 
     def missing(self) -> tuple[str, ...]:
         """What keeps apps apart less than it could, as sentences; none without apps."""

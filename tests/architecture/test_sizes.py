@@ -37,7 +37,7 @@ WIDE = {
     "control.reload.Reloader": 16,
     "control.main.Control": 14,
     # One app: what is kept of it, what runs, and what it waits for.
-    "control.apps.app.App": 13,
+    "control.apps.app.App": 14,
     # Records: nothing but fields. A route is all that a person may say of it.
     "edge.table.model.Route": 35,
     # A record of all that crosses an exec, nothing but fields.
