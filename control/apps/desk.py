@@ -108,8 +108,7 @@ class AppDesk:
 
         def act() -> None:
             try:
-                app = self._app_or_new(app_id)
-                with app.lock:
+                with self._held(app_id, say) as app:
                     release = Rollout(app, say, self._vet).deploy(archive, env)
                 text = f"{app_id}: release {release.number} serves"
                 self.tools.events.add("app-deployed", text, app=app_id, release=release.number)
@@ -120,7 +119,6 @@ class AppDesk:
                 told.put({"error": refusal.code, "message": refusal.message, **refusal.more})
             finally:
                 archive.close()
-                self._drop_empty(app_id)
                 told.put(None)
 
         gevent.spawn(act)
@@ -271,10 +269,26 @@ class AppDesk:
             app.keep()
         return app
 
-    def _drop_empty(self, app_id: str) -> None:
+    @contextlib.contextmanager
+    def _held(self, app_id: str, say: Callable[[str], None]) -> Iterator[App]:
+        """An app, or a new one, for a deploy: others wait. Raises `Refused`."""
+        while True:
+            app = self._app_or_new(app_id)
+            if not app.lock.acquire(blocking=False):
+                say(f"waiting for another order for {app_id} to end")
+                app.lock.acquire()
+            if self.apps.get(app_id) is app:
+                break
+            app.lock.release()  # that order has removed it
+        try:
+            yield app
+        finally:
+            self._drop_empty(app)
+            app.lock.release()
+
+    def _drop_empty(self, app: App) -> None:
         """A first deploy that failed leaves no app."""
-        app = self.apps.get(app_id)
-        if app is not None and not app.record.releases and not app.record.deploying:
+        if not app.record.releases and not app.record.deploying:
             with contextlib.suppress(Refused):
                 self._remove(app)
 
