@@ -287,6 +287,15 @@ class Edged:
         """Run edgectl against it."""
         return self._finish(self._begin(arguments), timeout_s)
 
+    def ctl_command(self, *arguments: str) -> list[str]:
+        """What runs edgectl against it."""
+        code = "import sys; from control.cli.main import main; sys.exit(main())"
+        return [sys.executable, "-c", code, "--socket", str(self.socket_path), *arguments]
+
+    def python(self, text: str) -> Outcome:
+        """Run a program beside it, with the code of this edged."""
+        return self._finish(self._run([sys.executable, "-c", text]), 60.0)
+
     def ctl_many(self, arguments: Iterable[str], count: int) -> list[Outcome]:
         """The same command several times at once."""
         begun = [self._begin(tuple(arguments)) for _ in range(count)]
@@ -338,14 +347,9 @@ class Edged:
     # Private
 
     def _begin(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
-        command = [
-            sys.executable,
-            "-c",
-            "import sys; from control.cli.main import main; sys.exit(main())",
-            "--socket",
-            str(self.socket_path),
-            *arguments,
-        ]
+        return self._run(self.ctl_command(*arguments))
+
+    def _run(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command,
             cwd=self.folder,
