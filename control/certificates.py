@@ -24,10 +24,10 @@ from control.config.hosts import Acme, HostTls
 from control.demand import Demand
 from control.events import Events
 from control.issuing import Issuing, issuing_of
-from control.provider import BadFile, Origin, Provider, Served, has_certificate, is_public
+from control.provider import BadFile, Provider, has_certificate, is_public, moment
 from control.publish import Changes, Publisher
 from control.refusal import Refused
-from edge.table.model import decode_certificate, encode
+from edge.table.model import Certificate, decode_certificate, encode
 from supervisor.spec import Spec
 
 log = logging.getLogger("control.certificates")
@@ -53,7 +53,7 @@ class _Problem:
     """Why a host does not have what it should have."""
 
     text: str
-    origin: Origin | None = None  # of bad files: they are tried again when it is another
+    origin: str = ""  # of bad files: they are tried again when it is another
 
 
 @dataclass(slots=True)
@@ -67,8 +67,8 @@ class CertificateDesk:
     files: CertificateStore
     demand: Demand
     _hosts: dict[str, HostTls] = field(default_factory=dict)
-    _served: dict[str, Served] = field(default_factory=dict)  # by host: they are published
-    _staged: dict[str, Served] = field(default_factory=dict)  # they are not, yet
+    _served: dict[str, Certificate] = field(default_factory=dict)  # by host: they are published
+    _staged: dict[str, Certificate] = field(default_factory=dict)  # they are not, yet
     _problems: dict[str, _Problem] = field(default_factory=dict)
     _wake: Event = field(default_factory=Event)
 
@@ -96,7 +96,7 @@ class CertificateDesk:
                     served = self._provided(host)
                     if served is not None:
                         made += 1
-                        found[row] = encode(served.certificate)
+                        found[row] = encode(served)
                 continue
             try:
                 self.provider.check_clients(host)
@@ -107,7 +107,7 @@ class CertificateDesk:
                 continue
             if served is not None:
                 self._stage(host, served)
-                found[row] = encode(served.certificate)
+                found[row] = encode(served)
         if problems:
             raise Refused("config-invalid", "\n".join(problems))
         return found
@@ -169,20 +169,21 @@ class CertificateDesk:
     def _public(self) -> list[HostTls]:
         return [host for host in self._hosts.values() if is_public(host)]
 
-    def _present(self, host: HostTls) -> Served | None:
-        """What it has, or what was made for it last."""
+    def _present(self, host: HostTls) -> Certificate | None:
+        """What it has, or what was made for it last. Raises `Refused`."""
         name = host.host
         known = self._staged.get(name) or self._served.get(name)
-        if known is None:
-            text = self.publisher.published.get(_row(host))
-            known = self.provider.recognise(host, decode_certificate(text)) if text else None
+        text = self.publisher.published.get(_row(host)) if known is None else None
+        if text:  # of an earlier control, or of another mode
+            found = decode_certificate(text)
+            known = found if self.provider.can_go_on(found) else None
         return known
 
-    def _provided(self, host: HostTls) -> Served | None:
+    def _provided(self, host: HostTls) -> Certificate | None:
         """What is to serve it, if that can be had now. What is wrong is logged once."""
         known = self._problems.get(host.host)
         origin = self.provider.origin(host)
-        if known is not None and known.origin is not None and known.origin == origin:
+        if known is not None and known.origin and known.origin == origin:
             return None
         try:
             served = self.provider.provide(host, self._present(host))
@@ -199,7 +200,7 @@ class CertificateDesk:
             self._stage(host, served)
         return served
 
-    def _stage(self, host: HostTls, served: Served) -> None:
+    def _stage(self, host: HostTls, served: Certificate) -> None:
         if served is not self._served.get(host.host):
             self._staged[host.host] = served
 
@@ -229,7 +230,7 @@ class CertificateDesk:
                 served, former = self._provided(host), self._served.get(host.host)
                 if served is None or served is former:
                     continue
-                rows[_row(host)] = encode(served.certificate)
+                rows[_row(host)] = encode(served)
                 changed += [host] if _is_news(host, served, former) else []
             published = self.publisher.published
             put = {key: text for key, text in rows.items() if published.get(key) != text}
@@ -278,7 +279,7 @@ class CertificateDesk:
         """Names on demand that are due are asked about again. Raises `Refused`."""
         now = self.provider.authority.clock()
         for name, served in [*self._served.items()]:
-            if not is_due(served.not_before, served.not_after, now):
+            if not is_due(moment(served.not_before), moment(served.not_after), now):
                 continue
             host = self._hosts.get(name)
             if host is None or not self.demand.is_denied(host):
@@ -298,8 +299,8 @@ class CertificateDesk:
             "mode": host.mode,
             "from": host.owner,
             "issuer": served.issuer if served else "",
-            "not_after": served.not_after.timestamp() if served else None,
-            "fingerprint": served.certificate.fingerprint if served else "",
+            "not_after": served.not_after if served else None,
+            "fingerprint": served.fingerprint if served else "",
             "state": kept.get("state", "valid" if served else "missing"),
             "next": kept.get("next", ""),
             "next_at": kept.get("next_at"),
@@ -323,8 +324,8 @@ def _row(host: HostTls) -> str:
     return ROW + host.host.strip("[]")
 
 
-def _is_news(host: HostTls, served: Served, former: Served | None) -> bool:
+def _is_news(host: HostTls, served: Certificate, former: Certificate | None) -> bool:
     """Whether an operator has exchanged files; what is renewed by itself is no news."""
     if host.mode != "own" or former is None:
         return False
-    return served.certificate.fingerprint != former.certificate.fingerprint
+    return served.fingerprint != former.fingerprint

@@ -59,14 +59,27 @@ class CertificateStore:
         """Have it in a folder. Raises `OSError`."""
         digest = hashlib.sha256(b"\0".join((chain_pem, key_pem, client_pem))).hexdigest()
         place = Place(folder=os.path.join(self.folder, digest[:40]), fingerprint=digest)
-        if os.path.exists(place.folder):
-            self._take_up(place)
-        else:
+        if not self.take_up(place.folder):
             files = {CHAIN: chain_pem, KEY: key_pem, CLIENT: client_pem}
             durable.make_folder(self.folder, durable.PASSABLE)
             present = {name: content for name, content in files.items() if content}
             durable.write_folder(place.folder, present, self.owner)
         return place
+
+    def take_up(self, folder: str) -> bool:
+        """It is used again: it may be old, and of a time when workers ran as somebody else. Whether
+        it is there. Raises `OSError`."""
+        try:
+            os.utime(folder)
+        except FileNotFoundError:
+            return False
+        uid, gid = self.owner
+        found = os.stat(folder)
+        if -1 not in (uid, gid) and (found.st_uid, found.st_gid) != (uid, gid):
+            for entry in os.scandir(folder):
+                os.chown(entry.path, uid, gid, follow_symlinks=False)
+            os.chown(folder, uid, gid)  # last, as when it is made
+        return True
 
     def clean(self, named: Container[str]) -> None:
         """Remove what has not been named for long; the time of a folder is when it was, last.
@@ -78,18 +91,6 @@ class CertificateStore:
                 os.utime(entry.path)
             elif wall_time() - entry.stat().st_mtime > KEPT_S:
                 shutil.rmtree(entry.path, ignore_errors=True)
-
-    # Private
-
-    def _take_up(self, place: Place) -> None:
-        """It is used again: it may be old, and of a time when workers ran as somebody else."""
-        os.utime(place.folder)
-        uid, gid = self.owner
-        found = os.stat(place.folder)
-        if -1 not in (uid, gid) and (found.st_uid, found.st_gid) != (uid, gid):
-            for entry in os.scandir(place.folder):
-                os.chown(entry.path, uid, gid, follow_symlinks=False)
-            os.chown(place.folder, uid, gid)  # last, as when it is made
 
 
 def store_of(spec: Spec) -> CertificateStore:

@@ -8,6 +8,7 @@ import datetime
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final
 
@@ -24,32 +25,17 @@ from control.refusal import Refused
 from edge.table.model import Certificate
 from edge.tls.contexts import load
 
-INTERNAL: Final = "the internal CA"
-_OWN: Final = "own"
+OWN: Final = "own"
+INTERNAL: Final = "internal"
+PUBLIC: Final = "public"
+"""How an origin begins."""
+
+Facts = tuple[str, float, float]
+"""Issuer, and when it is valid from and to."""
 
 
 class BadFile(ValueError):
     """A file that the configuration names is no good: it will not be better by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a certificate was made from. Another origin is another certificate."""
-
-    source: str  # own files, the internal CA, or the chain in the keeper's vault
-    settings: tuple[str, ...]
-    stamps: tuple[int, ...]  # of the files that the settings name
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
-    """A certificate that can be in place."""
-
-    certificate: Certificate
-    origin: Origin
-    issuer: str
-    not_before: datetime.datetime
-    not_after: datetime.datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,47 +46,50 @@ class Provider:
     authority: Authority
     latest: Callable[[str], Cert | None]  # what the keeper has for a host
 
-    def origin(self, host: HostTls) -> Origin | None:
-        """What its certificate is to be made from; None while there is nothing."""
+    def origin(self, host: HostTls) -> str:
+        """What its certificate is to be made from: another origin is another certificate. "" while
+        there is nothing."""
         if not has_certificate(host):
-            return None
+            return ""
+        source, way = "", INTERNAL
         if is_public(host):
             cert = self.latest(host.host)
-            source = cert.chain_path if cert is not None else ""
-        else:
-            source = _OWN if host.mode == "own" else INTERNAL
-        settings = (host.cert, host.key, host.client_ca, str(host.client_required))
-        return Origin(source, settings, _stamps(settings[:3])) if source else None
+            if cert is None:
+                return ""
+            source, way = cert.chain_path, PUBLIC
+        elif host.mode == "own":
+            way = OWN
+        settings = (host.cert, host.key, host.client_ca)
+        parts = (source, *settings, str(host.client_required), *map(str, _stamps(settings)))
+        return f"{way}:{blake2b(chr(0).join(parts).encode(), digest_size=12).hexdigest()}"
 
-    def provide(self, host: HostTls, present: Served | None) -> Served | None:
+    def provide(self, host: HostTls, present: Certificate | None) -> Certificate | None:
         """What is to serve it: `present` itself where nothing has changed; None for nothing.
         Raises `BadFile`, and `Refused`."""
         origin = self.origin(host)
-        if origin is None:
+        if not origin:
             return self._kept_on(host, present)
         if present is not None and present.origin == origin and not self._is_due(present):
-            return _owned(present, host)
-        if origin.source == _OWN:
+            return present if present.owner == host.owner else replace(present, owner=host.owner)
+        way = origin.partition(":")[0]
+        if way == OWN:
             return self._own(host, origin)
-        if origin.source == INTERNAL:
+        if way == INTERNAL:
             return self._internal(host, origin, present)
         return self._issued(host, origin)
 
-    def recognise(self, host: HostTls, certificate: Certificate) -> Served | None:
-        """What an earlier control has published for it; None when that is of no use."""
+    def can_go_on(self, certificate: Certificate) -> bool:
+        """Whether one that an earlier control has published is still there, and still of the CA
+        that is trusted. Raises `Refused`."""
         try:
+            if not self.files.take_up(os.path.dirname(certificate.chain)):
+                return False
+            if not certificate.origin.startswith(INTERNAL):
+                return True
             leaf = x509.load_pem_x509_certificate(_read(certificate.chain))
-        except ValueError:
-            return None
-        is_wanted = host.mode != "own" and not is_public(host)
-        is_ours = is_wanted and self.authority.has_signed(leaf)
-        return Served(
-            certificate=certificate,
-            origin=Origin(INTERNAL if is_ours else "", (), ()),
-            issuer=INTERNAL if is_ours else leaf.issuer.rfc4514_string(),
-            not_before=leaf.not_valid_before_utc,
-            not_after=leaf.not_valid_after_utc,
-        )
+        except (OSError, ValueError):
+            return False
+        return self.authority.has_signed(leaf)
 
     def check_clients(self, host: HostTls) -> None:
         """Whether clients of it can be asked for certificates. Raises `BadFile`."""
@@ -109,64 +98,64 @@ class Provider:
 
     # Private
 
-    def _kept_on(self, host: HostTls, present: Served | None) -> Served | None:
+    def _kept_on(self, host: HostTls, present: Certificate | None) -> Certificate | None:
         """A host that has just come to a public CA goes on with what it had."""
         if present is None or not has_certificate(host):
             return None
-        if present.certificate.client_ca_from == host.client_ca:
-            return _owned(present, host)
-        chain, key = (_read(path) for path in (present.certificate.chain, present.certificate.key))
-        return replace(present, certificate=self._kept(host, chain, key))
+        asks = (host.client_ca, bool(host.client_ca) and host.client_required)
+        if (present.client_ca_from, present.client_required) == asks:
+            return present if present.owner == host.owner else replace(present, owner=host.owner)
+        return self._dressed(host, present, "")
 
-    def _is_due(self, present: Served) -> bool:
-        if present.origin.source != INTERNAL:
+    def _is_due(self, present: Certificate) -> bool:
+        """Whether it is ours to renew, and time for that."""
+        if not present.origin.startswith(INTERNAL):
             return False
-        return is_due(present.not_before, present.not_after, self.authority.clock())
+        return is_due(moment(present.not_before), moment(present.not_after), self._now())
 
-    def _own(self, host: HostTls, origin: Origin) -> Served:
+    def _now(self) -> datetime.datetime:
+        return self.authority.clock()
+
+    def _dressed(self, host: HostTls, present: Certificate, origin: str) -> Certificate:
+        """The same for other settings: that costs clients no other certificate."""
+        chain, key = _read(present.chain), _read(present.key)
+        facts = (present.issuer, present.not_before, present.not_after)
+        return self._kept(host, chain, key, origin, facts)
+
+    def _own(self, host: HostTls, origin: str) -> Certificate:
         try:
             pair = pem.read_pair(host.cert, host.key)
         except ValueError as error:
             raise BadFile(str(error)) from None
-        now = datetime.datetime.fromtimestamp(wall_time(), datetime.UTC)
-        problem = pem.problem_of(pair, host.cert, host.host, now)
+        problem = pem.problem_of(pair, host.cert, host.host, moment(wall_time()))
         if problem:
             raise BadFile(problem)
-        return Served(
-            certificate=self._kept(host, pair.chain_pem, pair.key_pem),
-            origin=origin,
-            issuer=pair.issuer,
-            not_before=pair.not_before,
-            not_after=pair.not_after,
-        )
+        facts = (pair.issuer, pair.not_before.timestamp(), pair.not_after.timestamp())
+        return self._kept(host, pair.chain_pem, pair.key_pem, origin, facts)
 
-    def _internal(self, host: HostTls, origin: Origin, present: Served | None) -> Served:
-        if present is not None and present.origin.source == INTERNAL and not self._is_due(present):
-            # Only the host's settings are others: that costs clients no other certificate.
-            chain, key = (_read(p) for p in (present.certificate.chain, present.certificate.key))
-            return replace(present, certificate=self._kept(host, chain, key), origin=origin)
+    def _internal(self, host: HostTls, origin: str, present: Certificate | None) -> Certificate:
+        if (
+            present is not None
+            and present.origin.startswith(INTERNAL)
+            and not self._is_due(present)
+        ):
+            leaf = x509.load_pem_x509_certificate(_read(present.chain))
+            if self.authority.has_signed(leaf):
+                return self._dressed(host, present, origin)
         issued = self.authority.issue([host.host])
-        return Served(
-            certificate=self._kept(host, issued.chain_pem, issued.key_pem),
-            origin=origin,
-            issuer=INTERNAL,
-            not_before=issued.not_before,
-            not_after=issued.not_after,
-        )
+        facts = ("the internal CA", issued.not_before.timestamp(), issued.not_after.timestamp())
+        return self._kept(host, issued.chain_pem, issued.key_pem, origin, facts)
 
-    def _issued(self, host: HostTls, origin: Origin) -> Served:
+    def _issued(self, host: HostTls, origin: str) -> Certificate:
         cert = self.latest(host.host)
         assert cert is not None  # that is where `origin` comes from
         chain_pem, key_pem = read_issued(cert)
-        return Served(
-            certificate=self._kept(host, chain_pem, key_pem),
-            origin=origin,
-            issuer=cert.issuer,
-            not_before=_moment(cert.not_before),
-            not_after=_moment(cert.not_after),
-        )
+        facts = (cert.issuer, cert.not_before, cert.not_after)
+        return self._kept(host, chain_pem, key_pem, origin, facts)
 
-    def _kept(self, host: HostTls, chain_pem: bytes, key_pem: bytes) -> Certificate:
+    def _kept(
+        self, host: HostTls, chain_pem: bytes, key_pem: bytes, origin: str, facts: Facts
+    ) -> Certificate:
         """Where workers can read it, after it was loaded as they do."""
         try:
             place = self.files.put(chain_pem, key_pem, _client_pem(host))
@@ -181,6 +170,10 @@ class Provider:
             client_ca=place.client_ca if host.client_ca else "",
             client_ca_from=host.client_ca,
             client_required=bool(host.client_ca) and host.client_required,
+            origin=origin,
+            issuer=facts[0],
+            not_before=facts[1],
+            not_after=facts[2],
         )
         if host.mode == "own" or host.client_ca:  # the CAs' own were looked at before
             _load(certificate, host)
@@ -197,14 +190,12 @@ def is_public(host: HostTls) -> bool:
     return host.mode == "auto" and not is_internal(host.host)
 
 
+def moment(seconds: float) -> datetime.datetime:
+    """An instant since 1970 with its zone."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+
+
 # Private
-
-
-def _owned(served: Served, host: HostTls) -> Served:
-    """Its owner is a line of the file, which other lines move."""
-    if served.certificate.owner == host.owner:
-        return served
-    return replace(served, certificate=replace(served.certificate, owner=host.owner))
 
 
 def _client_pem(host: HostTls) -> bytes:
@@ -236,10 +227,6 @@ def _stamps(paths: tuple[str, ...]) -> tuple[int, ...]:
         else:
             stamps += (found.st_mtime_ns, found.st_ino, found.st_size)
     return tuple(stamps)
-
-
-def _moment(seconds: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
 
 
 def _read(path: str) -> bytes:

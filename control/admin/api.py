@@ -48,36 +48,7 @@ class Api:
             "/v1/releases": apps.releases,
             "/v1/secrets": apps.secrets,
         }
-        self._ordered: dict[str, Callable[[Document], Document]] = {
-            "/v1/reload": commands.reload,
-            "/v1/check": commands.check,
-            "/v1/stop": commands.stop,
-            "/v1/upgrade": commands.upgrade,
-            "/v1/logs/reopen": commands.reopen_logs,
-            "/v1/peers/drain": commands.drain_peer,
-            "/v1/peers/resume": commands.resume_peer,
-            "/v1/bans/add": commands.ban,
-            "/v1/bans/lift": commands.lift_ban,
-            "/v1/maintenance/on": commands.enter_maintenance,
-            "/v1/maintenance/off": commands.leave_maintenance,
-            "/v1/pause": commands.pause,
-            "/v1/certs/renew": commands.renew_certificate,
-            "/v1/certs/revoke": commands.revoke_certificate,
-            "/v1/resume": commands.resume,
-            "/v1/apps/restart": apps.restart_app,
-            "/v1/apps/scale": apps.scale_app,
-            "/v1/apps/stop": apps.stop_app,
-            "/v1/apps/start": apps.start_app,
-            "/v1/apps/delete": apps.delete_app,
-            "/v1/rollback": apps.rollback,
-            "/v1/deploy/commit": apps.commit_deploy,
-            "/v1/deploy/abandon": apps.abandon_deploy,
-            "/v1/secrets/set": apps.set_secrets,
-            "/v1/secrets/unset": apps.unset_secrets,
-            "/v1/secrets/rotate": apps.rotate_secrets,
-            f"{WISHES}/certificate": commands.obtain_certificate,
-            f"{WISHES}/app": apps.wake_app,
-        }
+        self._ordered = _orders(commands, apps)
         self._streamed: dict[tuple[str, str], Callable[[Query, IO[bytes]], Lines]] = {
             ("GET", EVENTS): lambda query, _: commands.follow(query),
             ("GET", "/v1/logs"): apps.logs,
@@ -126,6 +97,39 @@ class Api:
 
 
 # Private
+
+
+def _orders(commands: Commands, apps: AppCommands) -> dict[str, Callable[[Document], Document]]:
+    return {
+        "/v1/reload": commands.reload,
+        "/v1/check": commands.check,
+        "/v1/stop": commands.stop,
+        "/v1/upgrade": commands.upgrade,
+        "/v1/logs/reopen": commands.reopen_logs,
+        "/v1/peers/drain": commands.drain_peer,
+        "/v1/peers/resume": commands.resume_peer,
+        "/v1/bans/add": commands.ban,
+        "/v1/bans/lift": commands.lift_ban,
+        "/v1/maintenance/on": commands.enter_maintenance,
+        "/v1/maintenance/off": commands.leave_maintenance,
+        "/v1/pause": commands.pause,
+        "/v1/certs/renew": commands.renew_certificate,
+        "/v1/certs/revoke": commands.revoke_certificate,
+        "/v1/resume": commands.resume,
+        "/v1/apps/restart": apps.restart_app,
+        "/v1/apps/scale": apps.scale_app,
+        "/v1/apps/stop": apps.stop_app,
+        "/v1/apps/start": apps.start_app,
+        "/v1/apps/delete": apps.delete_app,
+        "/v1/rollback": apps.rollback,
+        "/v1/deploy/commit": apps.commit_deploy,
+        "/v1/deploy/abandon": apps.abandon_deploy,
+        "/v1/secrets/set": apps.set_secrets,
+        "/v1/secrets/unset": apps.unset_secrets,
+        "/v1/secrets/rotate": apps.rotate_secrets,
+        f"{WISHES}/certificate": commands.obtain_certificate,
+        f"{WISHES}/app": apps.wake_app,
+    }
 
 
 def _is_followed(query: Query) -> bool:

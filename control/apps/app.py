@@ -8,7 +8,7 @@ Rule 2: a request is never cut: who sleeps or leaves gets no new ones first, and
 
 import logging
 import time
-from typing import Any, Final
+from typing import Final
 
 import gevent
 from gevent.event import Event as Signal
@@ -17,14 +17,17 @@ from gevent.lock import RLock
 from control.apps import scaling
 from control.apps.applog import AppLog
 from control.apps.fleet import Fleet, end_all, running_of
+from control.apps.jobs import ROLE as CRON
 from control.apps.jobs import STREAMS, Jobs
 from control.apps.logfiles import LogFiles
-from control.apps.record import AppRecord, Release
+from control.apps.pace import Pace
+from control.apps.record import AppRecord, Release, Running
 from control.apps.scaling import Load
 from control.apps.slumber import Event, State, advance
 from control.apps.tools import Tools
 from control.apps.traffic import traffic_of
 from control.instances.instance import Instance
+from control.instances.process import clear
 from control.refusal import Refused
 
 log = logging.getLogger("control.apps")
@@ -33,8 +36,9 @@ LOOK_S: Final = 0.5
 """How often it is looked whether an app is idle or has too much to do."""
 
 EMPTY_LOOK_S: Final = 0.05
-LEAVING: Final = "is leaving"
-"""The role of instances that are ending: the next control ends them. No process is named so."""
+LEAVING: Final = "(leaving)"
+"""The role of instances that are ending: the next control goes on with that. No process that
+somebody names has it."""
 
 
 class App:
@@ -52,7 +56,7 @@ class App:
         self.problem = ""
         self._stirred = Signal()
         self._turned = Signal()
-        self._pace = _Pace()
+        self._pace = Pace(time.monotonic)
         self._leaving: list[Instance] = []
         self._task = gevent.spawn(self._settle_on)
 
@@ -70,8 +74,8 @@ class App:
         """Have it awake; waits for that, at most for its own limit. Raises `Refused`:
         `app-stopped`, `app-failed`, `timeout`."""
         spec = self.record.spec
-        if spec is None or self.state is State.STOPPED:
-            raise Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
+        if spec is None:
+            raise self._stopped()
         if self.state is State.ASLEEP:
             self._have(max(1, spec.instances.min))  # first: it may not be possible
             self._advance(Event.WISHED)
@@ -89,6 +93,8 @@ class App:
                 raise Refused("timeout", text)
         if self.state is State.FAILED:
             raise self._failure()
+        if self.state is State.STOPPED:
+            raise self._stopped()
 
     def stop(self) -> None:
         """By an operator: until `start`, also over a restart. Raises `Refused`."""
@@ -97,8 +103,9 @@ class App:
         self._advance(Event.STOP)
         self.settle()
         self.jobs.end()
-        self.part(self._all())
+        gone = self._all()
         self.fleet, self.beside = None, []
+        self.part(gone)
         self.keep()
 
     def start(self) -> None:
@@ -112,6 +119,25 @@ class App:
             self._advance(Event.START)
         self.keep()
         self.rise()
+
+    def adopt(self, running: Running) -> None:
+        """A process that an earlier control has started: it goes on, or is to end."""
+        release, role = self.record.serving, running.role
+        if role.startswith(CRON) and not self.record.stopped:
+            self.jobs.adopt(running)
+            return
+        is_wanted = release is not None and release.number == running.release
+        if release is None or self.record.stopped or not is_wanted or role == LEAVING:
+            self._adopt_leaving(running)
+        elif role:
+            fleet = next((each for each in self.beside if each.role == role), None)
+            if fleet is None:
+                fleet = Fleet(release, self.make, role)
+                self.beside.append(fleet)
+            fleet.adopt(running)
+        else:
+            self.fleet = self.fleet or Fleet(release, self.make)
+            self.fleet.adopt(running)
 
     def resume(self) -> None:
         """Its fleet was adopted from an earlier control: it is what that says it is."""
@@ -139,28 +165,27 @@ class App:
     def switch(self, release: Release, fleet: Fleet | None) -> list[Instance]:
         """That release serves from now on, if need be by a fleet that is ready. The instances of
         before serve no more, and are the caller's to end. Raises `Refused`: nothing is changed."""
-        former = self.record.current, self.fleet, self.state
-        gone = [*self.fleet.instances] if self.fleet is not None else []
+        former = self.record.current, self.record.deploying, self.fleet, self.beside, self.state
+        gone = self._all()
+        self._leaving += gone  # before it is written down, so that the next control knows of them
         self.record.current, self.record.deploying = release.number, 0
-        self.fleet = fleet
+        self.fleet, self.beside = fleet, []
         if fleet is not None and self.state is not State.AWAKE:
             if self.state is State.STOPPED:
                 self._advance(Event.START)
             self._advance(Event.SERVED)
-        elif fleet is None and self.state in (State.WAKING, State.AWAKE, State.DROWSY):
+        elif fleet is None:
             self.state = State.ASLEEP
         try:
             self.keep()
             self.tools.publish()
         except Refused:
-            self.record.current, self.fleet, self.state = former
-            self.record.deploying = release.number
+            current, deploying, self.fleet, self.beside, self.state = former
+            self.record.current, self.record.deploying = current, deploying
+            self._strike(gone)
             raise
         self.problem = ""
         self._pace.touch()
-        for each in self.beside:
-            gone += each.part(0)
-        self.beside = []
         self.rise()
         return gone
 
@@ -204,9 +229,9 @@ class App:
         elif not ready and self.state in (State.AWAKE, State.DROWSY):
             self._advance(Event.LOST)
         self.tools.publish()
-        self.keep()
         turned, self._turned = self._turned, Signal()
         turned.set()
+        self.keep()
 
     def look(self) -> None:
         """Whether it is idle, or has too much or too little to do. Raises `Refused`."""
@@ -221,29 +246,50 @@ class App:
             gevent.spawn(self._fall_asleep)
             return
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=0.0)
-        calm_s = self._pace.calm_s(scaling.is_calm(rules, load))
+        calm_s = self._pace.calm_s(is_calm=scaling.is_calm(rules, load))
         load = Load(instances=len(fleet), under_way=traffic.under_way, calm_s=calm_s)
         count = scaling.wanted(rules, load)
+        if count != len(fleet):
+            self._pace.count_anew()
         if count > len(fleet):
             fleet.grow_to(count)
         elif count < len(fleet):
-            gone = fleet.part(count)
+            gevent.spawn(self.part, self.shrink_to(count))
+
+    def shrink_to(self, count: int) -> list[Instance]:
+        """So many serve from now on; the others are the caller's to end. Raises `Refused`: nothing
+        is changed."""
+        assert self.fleet is not None
+        gone = self.fleet.part(count)
+        self._leaving += gone
+        try:
             self.settle()
-            gevent.spawn(self.part, gone)
+        except Refused:
+            self.fleet.instances += gone
+            self._strike(gone)
+            raise
+        return gone
 
     def part(self, gone: list[Instance]) -> None:
         """End instances that get no requests any more, when they have none; waits for that."""
-        self._leaving += gone
+        self._leaving += [each for each in gone if each not in self._leaving]
         spec = self.record.spec
         deadline = time.monotonic() + (spec.times.drain_s if spec is not None else 0.0)
         addresses = [f"{each.plan.launch.host}:{each.port}" for each in gone if each.port]
         while traffic_of(self.tools.segment, addresses).under_way and time.monotonic() < deadline:
             gevent.sleep(EMPTY_LOOK_S)
         end_all(gone)
+        self._strike(gone)
         for each in gone:
-            self._leaving.remove(each)
             self.log.end(each.plan.launch.name)
         self.stir()
+
+    def see_off(self) -> None:
+        """End what an earlier control was about to end, when nobody is sent there any more. Raises
+        `Refused`."""
+        if self._leaving:
+            self.settle()
+            self.part([*self._leaving])
 
     def close(self) -> None:
         """Watch it no more; what runs goes on."""
@@ -256,29 +302,10 @@ class App:
         self.part(self._all())
         self.close()
 
-    def described(self) -> dict[str, Any]:
-        """It for an operator."""
-        spec = self.record.spec
-        instances = [] if self.fleet is None else self.fleet.instances
-        return {
-            "app": self.record.id,
-            "state": self.state.name.lower(),
-            "release": self.record.current,
-            "deploying": self.record.deploying,
-            "runtime": spec.runtime if spec else "",
-            "routes": [*spec.routes] if spec else [],
-            "instances": [_instance(each) for each in instances],
-            "processes": [
-                _instance(each) | {"process": fleet.role}
-                for fleet in self.beside
-                for each in fleet.instances
-            ],
-            "least": spec.instances.min if spec else 0,
-            "most": spec.instances.max if spec else 0,
-            "problem": self.problem,
-        }
-
     # Private
+
+    def _stopped(self) -> Refused:
+        return Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")
 
     def _advance(self, event: Event) -> None:
         self.state = advance(self.state, event)
@@ -293,6 +320,19 @@ class App:
         if self.fleet is None:
             self.fleet = Fleet(release, self.make)
         self.fleet.grow_to(count)
+
+    def _strike(self, instances: list[Instance]) -> None:
+        """They are not, or no longer, about to end."""
+        self._leaving = [each for each in self._leaving if each not in instances]
+
+    def _adopt_leaving(self, running: Running) -> None:
+        release = self.record.release(running.release) or self.record.serving
+        if release is None:
+            gevent.spawn(clear, running.record)
+            return
+        made = self.make(release, LEAVING)
+        made.adopt(running.record, was_ready=running.was_ready)
+        self._leaving.append(made)
 
     def _failure(self) -> Refused:
         why = self.problem or (self.fleet.explain() if self.fleet is not None else "")
@@ -319,55 +359,16 @@ class App:
         while fleet is not None and self.state is State.DROWSY:
             if not traffic_of(self.tools.segment, fleet.addresses).under_way:
                 self._advance(Event.EMPTIED)
-                self.fleet = None
+                self.fleet, gone = None, fleet.part(0)
+                self._leaving += gone
                 self.stir()
                 self.tools.events.add("app-asleep", f"{self.record.id} sleeps", app=self.record.id)
-                self.part(fleet.part(0))
+                self.part(gone)
                 self.log.settle()
                 return
             gevent.sleep(EMPTY_LOOK_S)
 
 
-class _Pace:
-    """Since when nobody asks, and since when one instance less would be enough."""
-
-    def __init__(self) -> None:
-        self._active_s = time.monotonic()
-        self._calm_since = 0.0
-        self._total = -1
-
-    def touch(self) -> None:
-        """Somebody has asked."""
-        self._active_s = time.monotonic()
-
-    def idle_s(self, under_way: int, total: int) -> float:
-        """For how long nobody has asked."""
-        if under_way or total != self._total:
-            self._total = total
-            self.touch()
-        return time.monotonic() - self._active_s
-
-    def calm_s(self, is_calm: bool) -> float:
-        """For how long it has been calm."""
-        now = time.monotonic()
-        if not is_calm:
-            self._calm_since = now
-        self._calm_since = self._calm_since or now
-        return now - self._calm_since
-
-
 # Private
 
 _TRYING = (State.WAKING, State.AWAKE, State.DROWSY)
-
-
-def _instance(instance: Instance) -> dict[str, Any]:
-    record = instance.record
-    return {
-        "name": instance.plan.launch.name,
-        "state": instance.state.name.lower(),
-        "pid": record.pid if record is not None else None,
-        "port": instance.port,
-        "deaths": instance.deaths,
-        "why": instance.why,
-    }

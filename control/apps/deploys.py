@@ -1,6 +1,5 @@
 """Deploys as they are asked for: told line by line, at once or held for a word, never half done."""
 
-import logging
 from collections.abc import Iterator
 from typing import IO, Any, Final
 
@@ -13,8 +12,6 @@ from control.apps.record import Release
 from control.apps.rollout import Rollout
 from control.manifest.app_kinds import APP_NAME, ENV_NAME
 from control.refusal import Refused
-
-log = logging.getLogger("control.apps")
 
 LISTENING_S: Final = 1.0
 """How soon it is known that nobody listens to a deploy that is to be held."""
@@ -90,16 +87,12 @@ class Deploys:
             events.add("app-deployed", text, app=app_id, release=release.number)
             told.put({"app": app_id, "release": release.number})
         except Refused as refusal:
-            desk.drop_empty(app_id)
             text = f"{app_id} is not deployed: {refusal.message}"
             events.add("deploy-failed", text, app=app_id)
             told.put({"error": refusal.code, "message": refusal.message, **refusal.more})
-        except Exception:
-            log.exception("the deploy of %s failed", app_id)
-            desk.drop_empty(app_id)
-            told.put({"error": "internal", "message": "edged has a bug: see its log."})
         finally:
             archive.close()
+            desk.drop_empty(app_id)
             told.put(None)
 
 

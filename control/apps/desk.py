@@ -5,7 +5,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import gevent
@@ -13,33 +13,29 @@ from gevent.queue import Queue
 
 from control.acme.keeper import Store
 from control.apps import builder
-from control.apps.app import LEAVING, LOOK_S, App
-from control.apps.fleet import Fleet
-from control.apps.home import Home
-from control.apps.jobs import ROLE
-from control.apps.record import INDEX, KEPT, AppRecord, Release, record_of
+from control.apps.app import LOOK_S, App
+from control.apps.recall import recall
+from control.apps.record import INDEX, KEPT, AppRecord, Release
 from control.apps.rollout import Rollout
+from control.apps.routes import hosts_of, owner_of, routes_of
 from control.apps.secrets import Secrets
 from control.apps.slumber import State
 from control.apps.tools import FIRST_UID, Tools
-from control.config.hosts import HostTls, host_of
+from control.apps.view import described
+from control.config.hosts import HostTls
 from control.events import Events
 from control.instances.cgroup import Cgroups
 from control.instances.isolation import missing
 from control.instances.launch import Launcher
 from control.instances.ports import Ports
-from control.instances.process import clear
 from control.instances.spawn import Spawner
 from control.manifest.spec import AppSpec
 from control.refusal import Refused
 from edge.shared.segment import Segment
-from edge.table.model import AppRoute, Balancing, Files, PathRewrite, Route
+from edge.table.model import Route
 from supervisor.spec import Spec
 
 log = logging.getLogger("control.apps")
-
-STATIC_FORMER: Final = 2
-"""Hashed files of so many releases before are served yet: pages of theirs may be open."""
 
 RUN_S: Final = 3600.0
 
@@ -54,7 +50,6 @@ class AppDesk:
     ours: "dict[str, str]" = field(default_factory=dict)  # patterns of the server file, by owner
     publish: Callable[[], None] = field(default=lambda: None)  # raises `Refused`
     _is_recalled: bool = False
-    _is_started: bool = False
 
     # Life
 
@@ -63,19 +58,12 @@ class AppDesk:
         `Refused`."""
         if self._is_recalled:
             return
-        for app_id in self.kept.kept(INDEX) or ():
-            raw = self.kept.kept(KEPT + app_id)
-            if raw is not None and app_id not in self.apps:
-                self._take_up(record_of(raw))
+        self.apps |= recall(self.kept, self.tools)
         self._is_recalled = True
-        if self._is_started:
-            self._rise_all()
 
     def start(self) -> None:
-        """Begin to look after them."""
-        self._is_started = True
+        """Begin to look after them, as soon as they are known."""
         gevent.spawn(self._look_on)
-        self._rise_all()
 
     def end(self) -> None:
         """End all instances: edged stops."""
@@ -85,18 +73,11 @@ class AppDesk:
 
     def routes(self) -> list[Route]:
         """Of all apps, as they are now."""
-        return [route for app in self.apps.values() for route in self._routes_of(app)]
+        return [route for app in self.apps.values() for route in routes_of(app)]
 
     def hosts(self, known: Sequence[HostTls]) -> tuple[HostTls, ...]:
         """Those of apps that the server file does not name itself."""
-        names = {host.host for host in known}
-        found: dict[str, HostTls] = {}
-        for app in self.apps.values():
-            for pattern in app.record.spec.routes if app.record.spec is not None else ():
-                host = host_of(pattern)
-                if host != "*" and host not in names:
-                    found.setdefault(host, HostTls(host=host, owner=_owner(app)))
-        return tuple(found.values())
+        return hosts_of(self.apps.values(), {host.host for host in known})
 
     def check(self, routes: Sequence[Route]) -> None:
         """Whether none of the server file's patterns is an app's. Raises `Refused`."""
@@ -148,9 +129,7 @@ class AppDesk:
             app.keep()
             if app.fleet is not None and app.state is State.AWAKE:
                 app.fleet.grow_to(least)
-                gone = app.fleet.part(max(1, most))
-                app.settle()
-                app.part(gone)
+                app.part(app.shrink_to(max(1, most)))
             else:
                 app.rise()
         return {"app": app_id, "least": least, "most": most}
@@ -216,7 +195,7 @@ class AppDesk:
 
     def listed(self) -> list[dict[str, Any]]:
         """All apps."""
-        return [app.described() for _, app in sorted(self.apps.items())]
+        return [described(app) for _, app in sorted(self.apps.items())]
 
     def missing(self) -> tuple[str, ...]:
         """What keeps apps apart less than it could, as sentences; none without apps."""
@@ -238,6 +217,7 @@ class AppDesk:
 
     def find_or_make(self, app_id: str) -> App:
         """An app; one that was never deployed has nothing yet. Raises `Refused`."""
+        self.recall()  # or a new one would be taken for one that there is
         app = self.apps.get(app_id)
         if app is None:
             uid = -1
@@ -263,10 +243,10 @@ class AppDesk:
         owners = dict(self.ours)
         for other in self.apps.values():
             if other is not app and other.record.spec is not None:
-                owners |= dict.fromkeys(other.record.spec.routes, _owner(other))
+                owners |= dict.fromkeys(other.record.spec.routes, owner_of(other))
         for pattern in spec.routes:
             if pattern in owners:
-                text = f'"{pattern}" of {_owner(app)} is {owners[pattern]}\'s already.'
+                text = f'"{pattern}" of {owner_of(app)} is {owners[pattern]}\'s already.'
                 raise Refused("route-taken", text)
 
     # Private
@@ -301,70 +281,22 @@ class AppDesk:
             raise Refused("not-found", text)
         return found
 
-    def _routes_of(self, app: App) -> Iterator[Route]:
-        spec, release = app.record.spec, app.record.serving
-        if spec is None or release is None:
-            return
-        is_stopped = app.state is State.STOPPED  # who asks is told so, for files too
-        files = None if is_stopped else _files(self.tools.home(app.record), app.record, spec)
-        served = _served(app, spec) if spec.start or is_stopped else None
-        beside = files if spec.assets.path == "/" or served is None else None
-        for pattern in spec.routes:
-            yield (
-                replace(served, pattern=pattern, files=beside)
-                if served
-                else Route(pattern=pattern, owner=_owner(app), files=files)
-            )
-        if files is not None and beside is None:
-            prefix = PathRewrite(strip_prefix=spec.assets.path)
-            for pattern in _below(spec):
-                yield Route(
-                    pattern=pattern,
-                    owner=_owner(app),
-                    files=replace(files, beside=False),
-                    path=prefix,
-                )
-
-    def _take_up(self, record: AppRecord) -> None:
-        home = self.tools.home(record)
-        if record.deploying and record.deploying != record.current:
-            log.warning("%s: release %d was not deployed to its end: it is removed",
-                        record.id, record.deploying)  # fmt: skip
-            record.releases = [each for each in record.releases if each.number != record.deploying]
-        record.deploying = 0
-        home.tidy({each.number for each in record.releases})
-        app = self.apps[record.id] = App(record, self.tools)
-        release = record.serving
-        for running in record.running:
-            if running.role.startswith(ROLE) and not record.stopped:
-                app.jobs.adopt(running)
-                continue
-            is_current = release is not None and running.release == release.number
-            if release is None or not is_current or running.role == LEAVING or record.stopped:
-                gevent.spawn(clear, running.record)
-            elif running.role:
-                fleet = next((each for each in app.beside if each.role == running.role), None)
-                if fleet is None:
-                    fleet = Fleet(release, app.make, running.role)
-                    app.beside.append(fleet)
-                fleet.adopt(running)
-            else:
-                app.fleet = app.fleet or Fleet(release, app.make)
-                app.fleet.adopt(running)
-        if app.fleet is not None:
-            app.resume()
-
-    def _rise_all(self) -> None:
-        for app in self.apps.values():
-            gevent.spawn(self._rise, app)
-
     def _rise(self, app: App) -> None:
-        try:
-            app.rise()
-        except Refused as refusal:
-            log.error("%s: %s", app.record.id, refusal.message)
+        while True:
+            try:
+                app.rise()
+                app.see_off()
+            except Refused as refusal:
+                log.error("%s: %s", app.record.id, refusal.message)
+                gevent.sleep(LOOK_S)
+            else:
+                return
 
     def _look_on(self) -> None:
+        while not self._is_recalled:
+            gevent.sleep(LOOK_S)
+        for app in self.apps.values():
+            gevent.spawn(self._rise, app)
         while True:
             gevent.sleep(LOOK_S)
             for app in [*self.apps.values()]:
@@ -393,52 +325,3 @@ def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDe
     tools = Tools(folder, launcher, Ports(), secrets, segment, events, publish, keep)
     desk = AppDesk(tools, store)
     return desk
-
-
-# Private
-
-
-def _owner(app: App) -> str:
-    return f"app {app.record.id}"
-
-
-def _files(home: Home, record: AppRecord, spec: AppSpec) -> Files | None:
-    """What is served of the release itself, and of those before."""
-    folder = spec.root or spec.assets.folder
-    if not folder:
-        return None
-    before = [each.number for each in record.releases if each.number != record.current]
-    former = [
-        path
-        for number in before[-STATIC_FORMER:]
-        if os.path.isdir(path := os.path.join(home.release(number), folder))
-    ]
-    return Files(
-        root=os.path.normpath(os.path.join(home.release(record.current), folder)),
-        former=tuple(os.path.normpath(path) for path in former),
-        beside=bool(spec.start),
-    )
-
-
-def _served(app: App, spec: AppSpec) -> Route:
-    """The route of an app, but for its pattern."""
-    waking = AppRoute(
-        id=app.record.id,
-        start_s=spec.times.start_s,
-        queue=spec.waiting.room,
-        page=spec.waiting.page,
-    )
-    return Route(
-        pattern="",
-        owner=_owner(app),
-        upstreams=app.addresses,
-        balancing=Balancing(policy="least_conn"),
-        app=waking,
-    )
-
-
-def _below(spec: AppSpec) -> list[str]:
-    """The patterns of files that are served at a path of their own."""
-    hosts = dict.fromkeys(host_of(pattern) for pattern in spec.routes)
-    patterns = [f"{host}{spec.assets.path.rstrip('/')}/*" for host in hosts]
-    return [pattern for pattern in patterns if pattern not in spec.routes]

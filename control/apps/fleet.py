@@ -74,9 +74,9 @@ class Fleet:
         made.adopt(running.record, was_ready=running.was_ready)
 
     def part(self, count: int) -> list[Instance]:
-        """Those beyond so many are its own no more."""
-        gone = self.instances[count:]
-        del self.instances[count:]
+        """Those beyond so many are its own no more: first those that do not serve."""
+        ranked = sorted(self.instances, key=lambda each: each.state is not State.READY)
+        self.instances, gone = ranked[:count], ranked[count:]
         return gone
 
     def running(self) -> list[Running]:

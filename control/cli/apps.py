@@ -10,9 +10,10 @@ import click
 from control.cli import show, show_apps
 from control.cli.client import Failure
 from control.cli.context import Context
-from control.cli.hosts import deploy_to
-from control.cli.ssh import remote_of
+from control.cli.remote.hosts import deploy_to
+from control.cli.remote.ssh import remote_of
 
+REOPEN: Final = "reopen"
 EXIT_REFUSED: Final = 1
 
 
@@ -174,7 +175,7 @@ def run(context: Context, app: str, argv: tuple[str, ...]) -> None:
     The exit code is the command's.
 
     \b
-    Example: edgectl run blog -- python manage.py createsuperuser --noinput
+    Example: edgectl run blog -- python3 manage.py createsuperuser --noinput
     """
     query = [("app", app), *(("argv", each) for each in argv)]
     lines = context.client.upload("/v1/run", query, iter(()), 0)
@@ -184,7 +185,7 @@ def run(context: Context, app: str, argv: tuple[str, ...]) -> None:
     sys.exit(int(outcome.get("exit_code", EXIT_REFUSED)))
 
 
-@click.command(short_help="What an app prints.")
+@click.command(short_help="What an app prints; or open the access log anew.")
 @click.argument("app")
 @click.option("-f", "--follow", is_flag=True, help="Go on as it comes.")
 @click.option("-n", "--lines", default=100, help="So many of the latest.", show_default=True)
@@ -193,9 +194,17 @@ def run(context: Context, app: str, argv: tuple[str, ...]) -> None:
 def logs(context: Context, app: str, instance: str, lines: int, *, follow: bool) -> None:
     """What an app prints, with what edged says of it.
 
+    With the word `reopen` for APP, edged writes its access log to a new file, after the old one
+    was moved away.
+
     \b
-    Example: edgectl logs blog -f
+    Examples: edgectl logs blog -f
+              mv access.log access.log.1 && edgectl logs reopen
     """
+    if app == REOPEN:
+        document = context.client.post("/v1/logs/reopen")
+        context.say(document, lambda _: "the access log is open anew")
+        return
     query = [
         ("app", app), ("lines", str(lines)), ("instance", instance),
         ("follow", "1" if follow else "0"),

@@ -217,7 +217,7 @@ def check(context: Context) -> None:
 def stop(context: Context, app: str, *, now: bool) -> None:
     """End edged, when what is under way is answered; returns when it is gone.
 
-    With APP, that app alone serves no more, until 'edgectl start APP', also over a restart.
+    With APP, that app alone serves no more until it is started, also over a restart of edged.
 
     \b
     Examples: edgectl stop
@@ -261,22 +261,6 @@ def upgrade(context: Context, executable: str) -> None:
         context.client.post("/v1/upgrade", executable=path),
         lambda document: show.printable(document["text"]),
     )
-
-
-@edgectl.group()
-def logs() -> None:
-    """The access log."""
-
-
-@logs.command()
-@click.pass_obj
-def reopen(context: Context) -> None:
-    """Write to a new file, after the old one was moved away.
-
-    \b
-    Example: mv access.log access.log.1 && edgectl logs reopen
-    """
-    context.say(context.client.post("/v1/logs/reopen"), lambda _: "the access log is open anew")
 
 
 @edgectl.command(short_help="Lines that make a shell complete edgectl.")

@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -113,6 +113,15 @@ class Cgroups:
         for file, value in self._settings(limits):
             _write(made.path, file, value)
         return made
+
+    def left_of(self, known: Collection[str]) -> dict[str, Cgroup]:
+        """Those that were made for others than these, by their names."""
+        if not self.root:
+            return {}
+        with os.scandir(self.root) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+        others = set(names).difference(known, {LEAF})
+        return {name: Cgroup(os.path.join(self.root, name)) for name in others}
 
     def close(self) -> None:
         """Remove the folder, if nothing is in it. Only root's own is removed."""

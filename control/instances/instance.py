@@ -91,6 +91,8 @@ class Instance:
 
     def adopt(self, record: Record, *, was_ready: bool) -> None:
         """Begin with a process that an earlier control launched; one that has ended has died."""
+        launch = replace(self.plan.launch, name=record.name)  # by which its log knows it
+        self.plan = replace(self.plan, launch=launch)
         process = adopt(record, self._take)
         if process is None:
             self.why = "it ended while nobody watched it"
@@ -120,7 +122,10 @@ class Instance:
 
     def _live(self, process: Process | None, *, adopted: bool = False) -> None:
         if adopted and process is None:
-            self._bury(0.0)
+            if self.state is State.DRAINING:  # told to before it could be buried
+                self._advance(Event.ENDED)
+            else:
+                self._bury(0.0)
         while not self._is_over():
             process = self._proven(process) if process is not None else self._launch()
             ready_s = self._serve(process) if process is not None else 0.0

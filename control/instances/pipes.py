@@ -63,6 +63,15 @@ def remove(folder: str, name: str) -> None:
             os.unlink(path_of(folder, name, kind))
 
 
+def names(folder: str) -> set[str]:
+    """Of all that have pipes there."""
+    try:
+        found = os.listdir(folder)
+    except FileNotFoundError:
+        return set()
+    return {name.rpartition(".")[0] for name in found if name.rpartition(".")[2] in KINDS}
+
+
 def mark_of(folder: str, name: str) -> str:
     """What no other instance on this machine has: the place of its pipes."""
     return os.path.join(os.path.realpath(folder), name)

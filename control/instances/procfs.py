@@ -10,6 +10,7 @@ MARK: Final = "EDGED_INSTANCE"
 """The variable by which the processes of an instance are known, wherever they forked to. It holds
 the place of its pipes, which no instance of another edged has."""
 
+_VARIABLE: Final = f"\0{MARK}=".encode()
 _LISTENING: Final = "0A"
 
 
@@ -66,12 +67,17 @@ def uid_of(pid: int) -> int:
 
 def is_marked(pid: int, mark: str) -> bool:
     """Whether it has inherited that mark, as far as we may look."""
-    variable = f"{MARK}={mark}".encode()
+    return mark_of(pid) == mark
+
+
+def mark_of(pid: int) -> str:
+    """The mark that it has inherited; "" for none, or where we may not look."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
-            return variable in file.read().split(b"\0")
+            _, _, text = (b"\0" + file.read()).partition(_VARIABLE)
     except OSError:
-        return False
+        return ""
+    return text.partition(b"\0")[0].decode(errors="replace")
 
 
 def listeners() -> Iterator[tuple[int, Listener]]:

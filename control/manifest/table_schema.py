@@ -198,7 +198,7 @@ WAITING: Final = Group(
             default=_WAITING["room"],
             low=1,
             high=1_000_000,
-            doc="So many wait; those past it get 503.",
+            doc="So many wait, over all workers; those past it get 503.",
         ),
         Setting(
             key="page",

@@ -1,6 +1,5 @@
 """Apps that sleep: a request for one waits until it is awake."""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -13,6 +12,7 @@ from edge.exchange import Exchange
 from edge.hooks import Hook
 from edge.message import Peer
 from edge.plan import Plan
+from edge.shared import Slots, slots
 from edge.table.model import AppRoute, Route
 from edge.wishes import Wishes
 
@@ -35,7 +35,7 @@ class Wake(Hook):
 
     def __init__(self, router: Router) -> None:
         self._router = router
-        self._waiting: Counter[str] = Counter()
+        self._rooms: dict[tuple[str, int], Slots] = {}  # by app, and how many may wait
         self._wishes: Wishes | None = None
         self._plan_of: Callable[[Route], Plan] | None = None
 
@@ -87,23 +87,29 @@ class Wake(Hook):
             gevent.sleep(0.005)
 
     def _have_awake(self, exchange: Exchange, app: AppRoute, wishes: Wishes) -> None:
-        if self._waiting[app.id] >= app.queue:
-            fields = (("Retry-After", "1"),)
-            raise EdgeError(Reason.QUEUE_FULL, f"{app.queue} wait for {app.id}", fields=fields)
         if app.page and _is_page_wanted(exchange):
             wishes.begin(APP, app.id, app.start_s + LONGER_S)
             again = (("Refresh", str(PAGE_S)), ("Retry-After", str(PAGE_S)))
             message = "It is starting: this page comes again by itself."
             raise EdgeError(Reason.APP_STARTING, app.id, fields=again, message=message)
-        self._waiting[app.id] += 1
+        room = self._room(app)
+        if not room.enter(app.id):
+            fields = (("Retry-After", "1"),)
+            raise EdgeError(Reason.QUEUE_FULL, f"{app.queue} wait for {app.id}", fields=fields)
         try:
             answer = wishes.wait(APP, app.id, app.start_s + LONGER_S)
         finally:
-            self._waiting[app.id] -= 1
-            if not self._waiting[app.id]:
-                del self._waiting[app.id]
+            room.leave(app.id)
         if not answer:
             raise EdgeError(REASONS.get(answer.reason, Reason.APP_FAILED), answer.message)
+
+    def _room(self, app: AppRoute) -> Slots:
+        """The waiting room, over all workers."""
+        key = (app.id, app.queue)
+        found = self._rooms.get(key)
+        if found is None:
+            found = self._rooms[key] = slots("waiting room", app.queue)
+        return found
 
 
 # Private

@@ -69,6 +69,10 @@ class Certificate:
     client_ca: str = ""  # PEM file: clients are asked for a certificate of one of these
     client_ca_from: str = ""  # the file that it was taken from, as routes name it
     client_required: bool = False
+    origin: str = ""  # what control has made it from
+    issuer: str = ""
+    not_before: float = 0.0  # seconds since 1970
+    not_after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +334,7 @@ class AppRoute:
 
     id: str  # "blog/production"
     start_s: float = 30.0  # how long it may take to be awake
-    queue: int = 1000  # requests per worker that may wait for that
+    queue: int = 1000  # requests that may wait for that, over all workers
     page: bool = False  # browsers get a page meanwhile
 
 

@@ -1,7 +1,10 @@
 """TLS on the way to peers: verified, unless a person says that it need not be."""
 
+import contextlib
+import logging
+import os
 import ssl
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from edge.connection import Connection, monotonic
 from edge.dial import dial
@@ -9,7 +12,21 @@ from edge.table.model import UpstreamTls
 from edge.tls.connection import HandshakeFailed, Socket, TlsConnection
 from edge.tls.contexts import CIPHERS, Context
 
-_made: dict[UpstreamTls, Any] = {}
+log = logging.getLogger("edge.tls")
+
+LOOK_S: Final = 5.0
+"""How often the files of a context are looked at, when somebody dials."""
+
+
+class _Made(NamedTuple):
+    """A context, and what its files were when it was made."""
+
+    context: Any
+    stamps: tuple[int, ...]
+    looked_at: float
+
+
+_made: dict[UpstreamTls, _Made] = {}
 
 
 def dial_tls(
@@ -41,14 +58,34 @@ def dial_tls(
 
 
 def context_of(rules: UpstreamTls) -> Any:  # noqa: ANN401  a `Context`
-    """The context for these rules, made once. Raises `OSError` for files that cannot be read."""
-    context = _made.get(rules)
-    if context is None:
-        context = _made[rules] = _new(rules)
+    """The context for these rules, made again when a file of theirs has changed. Raises `OSError`
+    for files that cannot be read, unless they could be before."""
+    known, now = _made.get(rules), monotonic()
+    if known is not None and now - known.looked_at < LOOK_S:
+        return known.context
+    stamps = _stamps(rules)
+    context = known.context if known is not None else None
+    if known is None or known.stamps != stamps:
+        try:
+            context = _new(rules)
+        except OSError as error:
+            if known is None:
+                raise
+            log.error("files of upstream_tls cannot be read, those of before hold: %s", error)
+    _made[rules] = _Made(context, stamps, now)
     return context
 
 
 # Private
+
+
+def _stamps(rules: UpstreamTls) -> tuple[int, ...]:
+    stamps: list[int] = []
+    for path in filter(None, (rules.ca, rules.chain, rules.key)):
+        with contextlib.suppress(OSError):
+            found = os.stat(path)
+            stamps += (found.st_mtime_ns, found.st_ino, found.st_size)
+    return tuple(stamps)
 
 
 def _new(rules: UpstreamTls) -> Any:  # noqa: ANN401  `_ssl` has no types

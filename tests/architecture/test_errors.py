@@ -16,6 +16,7 @@ LAST_LINES = {
     "control/certificates.py": "a bug there must not end the renewals of all",
     "control/acme/keeper.py": "one certificate's bug must not end the others",
     "control/names.py": "the watch of a name must not end silently",
+    "control/apps/desk.py": "one app's bug must not end the watch of the others",
     "control/admin/api.py": "the API's last line: a bug costs one answer",
 }
 """Where any exception may end, and why. Elsewhere bugs are let out."""

@@ -34,9 +34,12 @@ WIDE = {
     # Process mains compose everything.
     "edge.worker.Worker": 17,
     "supervisor.tree.Tree": 13,
-    "control.reload.Reloader": 14,
+    "control.reload.Reloader": 16,
+    "control.main.Control": 14,
+    # One app: what is kept of it, what runs, and what it waits for.
+    "control.apps.app.App": 14,
     # Records: nothing but fields. A route is all that a person may say of it.
-    "edge.table.model.Route": 34,
+    "edge.table.model.Route": 35,
     # A record of all that crosses an exec, nothing but fields.
     "supervisor.handover.Handover": 18,
     # Records of an app: all that a person may say of it, and what detection reads and finds.

@@ -29,9 +29,16 @@ def commands() -> list[str]:
     return sorted(set(lines))
 
 
+def first_deploy() -> list[str]:
+    """Those of the README's first deploy, in their order."""
+    pieces = blocks("sh", page=ROOT / "README.md", below="Apps")
+    return [line for block in pieces for line in _lines(block.text)]
+
+
 def is_served(command: str) -> bool:
     """Whether it asks or steers an edged: it is run in the folder of one that serves."""
-    return command.startswith(("edgectl ", "edged --check", "curl --unix-socket"))
+    asks = command.startswith(("edgectl ", "edged --check", "curl --unix-socket"))
+    return asks and command not in first_deploy()
 
 
 def is_target(command: str) -> bool:

@@ -1,6 +1,7 @@
 """The project's pages, and the fenced blocks in them."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,6 +10,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SKIPPED: Final = {".venv", ".git", "build", "dist", "node_modules", ".pytest_cache"}
 
 _BLOCK: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+_PARTS: Final = re.compile(r"^(?=## )", re.M)
 _ROW: Final = re.compile(r"^\| (.*?) \|$", re.M)
 
 
@@ -34,13 +36,15 @@ def pages() -> list[Path]:
     ]
 
 
-def blocks(*languages: str, page: Path | None = None) -> list[Block]:
-    """The blocks in these languages, of one page or of all."""
+def blocks(*languages: str, page: Path | None = None, below: str = "") -> list[Block]:
+    """The blocks in these languages, of one page or of all; those below a heading alone."""
     return [
-        Block(path, text.count("\n", 0, match.start()) + 1, match[1], match[2])
+        Block(path, text.count("\n", 0, start + match.start()) + 1, match[1], match[2])
         for path in ([page] if page else pages())
         for text in [path.read_text(encoding="utf-8")]
-        for match in _BLOCK.finditer(text)
+        for start, part in _parts(text)
+        if not below or part.startswith(f"## {below}\n")
+        for match in _BLOCK.finditer(part)
         if match[1] in languages
     ]
 
@@ -61,3 +65,14 @@ def rows(text: str, header: str) -> list[list[str]]:
 def quoted(text: str) -> list[str]:
     """What stands in backticks."""
     return re.findall(r"`([^`]+)`", text)
+
+
+# Private
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
+    """What stands below each heading, and where it begins."""
+    start = 0
+    for part in _PARTS.split(text):
+        yield start, part
+        start += len(part)

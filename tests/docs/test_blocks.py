@@ -11,7 +11,7 @@ import pytest
 from control.config import loads
 from control.manifest.manifest import read
 from tests.control.config.fake_machine import FakeMachine
-from tests.docs.commands import STARTS, UNTRIED, commands, is_served, is_target
+from tests.docs.commands import STARTS, UNTRIED, commands, first_deploy, is_served, is_target
 from tests.docs.pages import ROOT, Block, blocks, pages
 
 README = ROOT / "README.md"
@@ -26,6 +26,8 @@ APPS = [block for block in blocks("toml") if block.text.startswith("name = ")]
 def test_an_apps_file_is_read(block: Block, tmp_path: Path) -> None:
     (tmp_path / "edge.toml").write_text(block.text, encoding="utf-8")
     (tmp_path / "index.ts").touch()
+    (tmp_path / "requirements.txt").write_text("flask\n", encoding="utf-8")
+    (tmp_path / "app.py").write_text("import flask\napp = flask.Flask('app')\n", encoding="utf-8")
     assert read(str(tmp_path), has_tool=lambda name: True).routes
 
 
@@ -44,7 +46,7 @@ def test_python_is_formatted_and_clean(block: Block) -> None:
 
 
 def test_the_readmes_hook_is_typed_and_its_test_passes(tmp_path: Path) -> None:
-    hook, test = (block.text for block in blocks("python", page=README))
+    hook, test = (block.text for block in blocks("python", page=README, below="Hooks"))
     (tmp_path / "hooks.py").write_text(hook, encoding="utf-8")
     (tmp_path / "test_hooks.py").write_text(test, encoding="utf-8")
     config = ROOT / "pyproject.toml"
@@ -70,7 +72,11 @@ def test_no_block_is_in_a_language_that_nobody_checks() -> None:
 
 
 def test_every_command_is_tried_somewhere() -> None:
-    known = (is_served, is_target, STARTS.__contains__, UNTRIED.__contains__)
+    known = (
+        is_served,
+        is_target,
+        *(each.__contains__ for each in (STARTS, UNTRIED, first_deploy())),
+    )
     unknown = [line for line in commands() if not any(one(line) for one in known)]
     assert unknown == []
 

@@ -7,6 +7,7 @@ import click
 import pytest
 
 from control.cli import client, main
+from control.cli.apps import VERBS, secrets
 from control.cli.main import EPILOG, edgectl
 from tests.docs.commands import commands, is_served, run
 from tests.docs.pages import ROOT, blocks, quoted, rows
@@ -23,8 +24,8 @@ the tests of edgectl and tests/spec have these verbs."""
 
 
 def examples() -> list[str]:
-    """What the help of edgectl and of its verbs shows."""
-    helps = [EPILOG, *(verb.help or "" for verb in verbs(edgectl))]
+    """What the help of edgectl and of its verbs shows, but for those about apps."""
+    helps = [EPILOG, *(verb.help or "" for verb in verbs(edgectl) if verb not in ABOUT_APPS)]
     lines = [line.strip() for text in helps for line in text.splitlines() if "edgectl " in line]
     commands = [re.sub(r"^Examples?: ", "", line).split("   ")[0] for line in lines]
     return sorted({one for one in commands if not any(word in one for word in NOT_RUN)})
@@ -35,6 +36,10 @@ def verbs(group: click.Group) -> Iterator[click.Command]:
         yield command
         if isinstance(command, click.Group):
             yield from verbs(command)
+
+
+ABOUT_APPS = [*VERBS, *verbs(secrets)]
+"""Their examples need apps: test_first_deploy.py runs them."""
 
 
 def site(origin: WebOrigin) -> str:
@@ -58,8 +63,8 @@ def test_a_command_works_where_an_edged_serves(command: str, served: Edged) -> N
 
 
 def test_the_readmes_hook_rolls_in_by_a_reload(web_origin: WebOrigin) -> None:
-    hook, _ = blocks("python", page=README)
-    *_, setting = blocks("toml", page=README)
+    hook, _ = blocks("python", page=README, below="Hooks")
+    [setting] = blocks("toml", page=README, below="Hooks")
     key = setting.text.removeprefix("[server]\n")
     with Edged(site(web_origin)) as edged:
         assert "x-served-by" not in named(edged)

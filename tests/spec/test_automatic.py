@@ -23,11 +23,15 @@ def test_a_host_gets_its_certificate_and_is_redirected_to_it(
         assert "Pebble" in edged.ctl("certs").out
 
 
-def test_the_readmes_file_serves_https(automatic: Automatic, web_origin: WebOrigin) -> None:
-    _, file, *_ = blocks("toml", page=ROOT / "README.md")
-    listen, site = file.text.split("\n\n", 1)
-    assert listen == '[server]\nhttp = [":80"]\nhttps = [":443"]'
-    with automatic.edged(site.replace("127.0.0.1:9000", web_origin.address)) as edged:
+def test_the_readmes_three_lines_serve_https(automatic: Automatic, web_origin: WebOrigin) -> None:
+    file, listen, *_ = blocks("toml", page=ROOT / "README.md")
+    assert len(file.text.splitlines()) == 3
+    assert listen.text.strip() == '[server]\nhttp = [":80"]\nhttps = [":443"]'  # as by default
+    text = file.text
+    for port in ("9000", "9001"):
+        text = text.replace(f"127.0.0.1:{port}", web_origin.address)
+    text = text.replace(f'"{web_origin.address}", ', "")
+    with automatic.edged(text) as edged:
         eventually(lambda: state(edged, "example.com") == "valid", 40)
         with TlsClient(automatic.https, "example.com", automatic.context()) as client:
             assert len(client.get("/bytes/7", host="example.com")) == 7

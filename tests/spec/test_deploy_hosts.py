@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.app_folders import write
 from tests.support.client import fetch
-from tests.support.edged import ROOT, Edged, Outcome, children_of, route
+from tests.support.edged import Edged, Outcome, children_of, route
 from tests.support.eventually import eventually
 from tests.support.programs import LISTEN, PYTHON
 from tests.support.sshd import IS_THERE, Sshd, sshd
@@ -47,14 +47,7 @@ class Hosts:
 
     def begin(self) -> "subprocess.Popen[str]":
         """A deploy that is not waited for."""
-        return subprocess.Popen(
-            self.one.ctl_command("deploy", str(self.folder), *self.urls()),
-            env={**os.environ, "PYTHONPATH": str(ROOT), "EDGED_SSH": self.ssh.command},
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            cwd=self.one.folder,
-            text=True,
-        )
+        return self.one.begin_ctl("deploy", str(self.folder), *self.urls())
 
     def write(self, text: str) -> None:
         """The app; its process writes its pid into its data."""
@@ -131,9 +124,9 @@ def test_what_is_held_is_undone_when_the_deployer_dies(hosts: Hosts) -> None:
     wait = hosts.data(hosts.two, "wait")
     wait.touch()
     hosts.write("v2")
-    process = hosts.begin()
-    assert process.stderr is not None
-    with process.stderr as lines:
+    with hosts.begin() as process:
+        assert process.stderr is not None
+        lines = process.stderr
         while "waits for the other hosts" not in lines.readline():
             assert process.poll() is None
         assert hosts.described(hosts.one)["deploying"] == 2
@@ -156,9 +149,9 @@ def test_when_one_fails_at_the_switch_the_other_goes_back(hosts: Hosts) -> None:
     wait, pid = hosts.data(hosts.one, "wait"), hosts.data(hosts.two, "pid")
     wait.touch()
     hosts.write("v2")
-    process = hosts.begin()
-    assert process.stderr is not None
-    with process.stderr as lines:
+    with hosts.begin() as process:
+        assert process.stderr is not None
+        lines = process.stderr
         while "waits for the other hosts" not in lines.readline():
             assert process.poll() is None
         os.kill(int(pid.read_text()), signal.SIGKILL)  # proven on two, and gone before the word

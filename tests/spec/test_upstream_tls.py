@@ -7,6 +7,7 @@ import pytest
 from tests.support.certificates import TestAuthority
 from tests.support.client import Answer, fetch
 from tests.support.edged import Edged, route
+from tests.support.eventually import eventually
 from tests.support.ports import free_address
 
 
@@ -92,6 +93,18 @@ def test_the_edge_shows_a_certificate(near: Callable[..., Edged]) -> None:
     rules = 'server_name = "asks.test"\nca = "{folder}/tests.pem"\n'
     assert ask(near(rules + shown, "asks.test")).body == b"asks"
     assert ask(near(rules, "asks.test")).status == 502
+
+
+def test_files_that_change_hold_from_the_next_connection_on(
+    near: Callable[..., Edged], far: Far
+) -> None:
+    whom = far.ca.folder / "whom.pem"
+    whom.write_text((far.ca.folder / "clients.pem").read_text())
+    whom.chmod(0o644)
+    edged = near('server_name = "far.test"\nca = "{folder}/whom.pem"')
+    assert ask(edged).status == 502
+    whom.write_text(far.ca.root.read_text())
+    eventually(lambda: {ask(edged).body for _ in range(6)} == {b"far"}, 20)
 
 
 def test_a_peer_without_tls_is_no_peer(edged: Callable[..., Edged], far: Far) -> None:

@@ -251,6 +251,11 @@ class Edged:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def state_path(self) -> Path:
+        """Its state_dir."""
+        return self.folder / self._state_dir
+
+    @property
     def master_pid(self) -> int:
         """Constant over reloads and upgrades."""
         assert self._process is not None
@@ -287,14 +292,13 @@ class Edged:
         """Run edgectl against it."""
         return self._finish(self._begin(arguments), timeout_s)
 
-    def ctl_command(self, *arguments: str) -> list[str]:
-        """What runs edgectl against it."""
-        code = "import sys; from control.cli.main import main; sys.exit(main())"
-        return [sys.executable, "-c", code, "--socket", str(self.socket_path), *arguments]
-
     def python(self, text: str) -> Outcome:
         """Run a program beside it, with the code of this edged."""
         return self._finish(self._run([sys.executable, "-c", text]), 60.0)
+
+    def begin_ctl(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start edgectl against it; the caller's to wait for."""
+        return self._begin(arguments)
 
     def ctl_many(self, arguments: Iterable[str], count: int) -> list[Outcome]:
         """The same command several times at once."""
@@ -347,7 +351,9 @@ class Edged:
     # Private
 
     def _begin(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
-        return self._run(self.ctl_command(*arguments))
+        code = "import sys; from control.cli.main import main; sys.exit(main())"
+        ctl = [sys.executable, "-c", code, "--socket", str(self.socket_path)]
+        return self._run([*ctl, *arguments])
 
     def _run(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(

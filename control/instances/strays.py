@@ -1,0 +1,69 @@
+"""Processes of instances that nobody knows: control was killed before it had written them down.
+
+Each is known by its pipes, which are there before it is, and by its mark. A process that had not
+executed its program when control was killed has neither, and ends by itself.
+"""
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Collection, Iterator
+from typing import Final
+
+import gevent
+
+from control.instances import pipes, procfs
+from control.instances.cgroup import Cgroups
+from control.instances.rest import KILL_S
+
+log = logging.getLogger("control.apps")
+
+_FIRST_PAUSE_S: Final = 0.001
+
+
+def end_strays(folder: str, cgroups: Cgroups, known: Collection[str]) -> frozenset[str]:
+    """End all instances with pipes in that folder but those known; the result is their names.
+
+    All of them cost one look at the processes of the machine, and a second one to be sure.
+    """
+    names = frozenset(pipes.names(folder)).difference(known)
+    left = cgroups.left_of(known)
+    for name in names.intersection(left):
+        left[name].kill()
+    if names and not _kill(folder, names):
+        log.error("some processes of %s cannot be killed", " ".join(sorted(names)))
+    for name in names:
+        pipes.remove(folder, name)
+    for cgroup in left.values():
+        cgroup.remove()
+    return names
+
+
+# Private
+
+
+def _kill(folder: str, names: frozenset[str]) -> bool:
+    """Kill until none is found; False when some are still there after a while."""
+    marks = {pipes.mark_of(folder, name) for name in names}
+    deadline, pause_s = time.monotonic() + KILL_S, _FIRST_PAUSE_S
+    while pids := [*_marked(marks)]:
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        if time.monotonic() >= deadline:
+            return False
+        gevent.sleep(pause_s)
+        pause_s *= 2
+    return True
+
+
+def _marked(marks: Collection[str]) -> Iterator[int]:
+    """Those with one of the marks, and what has lost it in a session that one of them leads."""
+    listed = [*procfs.stats()]
+    found = {stat.pid for stat in listed if procfs.mark_of(stat.pid) in marks}
+    for stat in listed:
+        if stat.pid in found or stat.session in found:
+            yield stat.pid
