@@ -288,9 +288,9 @@ class Edged:
 
     # Steering
 
-    def ctl(self, *arguments: str, timeout_s: float = 60.0) -> Outcome:
-        """Run edgectl against it."""
-        return self._finish(self._begin(arguments), timeout_s)
+    def ctl(self, *arguments: str, timeout_s: float = 60.0, feed: str = "") -> Outcome:
+        """Run edgectl against it; `feed` is on its standard input."""
+        return self._finish(self._begin(arguments, bool(feed)), timeout_s, feed)
 
     def begin_ctl(self, *arguments: str) -> subprocess.Popen[str]:
         """Start edgectl against it; the caller's to wait for."""
@@ -346,7 +346,7 @@ class Edged:
 
     # Private
 
-    def _begin(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+    def _begin(self, arguments: tuple[str, ...], feeds: bool = False) -> subprocess.Popen[str]:
         command = [
             sys.executable,
             "-c",
@@ -359,15 +359,15 @@ class Edged:
             command,
             cwd=self.folder,
             env={**self._environ, "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if feeds else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def _finish(self, process: subprocess.Popen[str], timeout_s: float) -> Outcome:
+    def _finish(self, process: subprocess.Popen[str], timeout_s: float, feed: str = "") -> Outcome:
         try:
-            out, err = process.communicate(timeout=timeout_s)
+            out, err = process.communicate(feed or None, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()
