@@ -24,6 +24,7 @@ from control.admin.app_commands import AppCommands
 from control.admin.commands import Commands
 from control.admin.server import PeerCheck, Server
 from control.apps.crons import Crons
+from control.apps.deploys import Deploys
 from control.apps.desk import apps_of
 from control.apps.folders import Folders
 from control.apps.rows import AppRows
@@ -75,7 +76,8 @@ class Control:
         self.apps = apps_of(spec, segment, state, self.events)
         rows = AppRows(publisher, self.apps)
         self.apps.publish = rows.publish
-        folders = Folders(self.apps, state)
+        deploys = Deploys(self.apps)
+        folders = Folders(deploys, state)
         rows.follow = folders.follow
         reloader = Reloader(spec, channel, state, publisher, self.events, names)
         reloader.apps = rows
@@ -93,7 +95,7 @@ class Control:
         self.upgrader = Upgrader(channel, publisher)
         explainer = Explainer(spec.worker.table_path)
         commands = Commands(self.sources, self.upgrader, explainer)
-        self.api = Api(commands, AppCommands(self.apps, folders))
+        self.api = Api(commands, AppCommands(deploys, folders))
         self._taken_up = self._restored = self._ends_apps = False
         self._stopping = Event()
         self._facts: dict[str, Any] = {}

@@ -122,6 +122,8 @@ def _orders(commands: Commands, apps: AppCommands) -> dict[str, Callable[[Docume
         "/v1/apps/start": apps.start_app,
         "/v1/apps/delete": apps.delete_app,
         "/v1/rollback": apps.rollback,
+        "/v1/deploy/commit": apps.commit_deploy,
+        "/v1/deploy/abandon": apps.abandon_deploy,
         "/v1/secrets/set": apps.set_secrets,
         "/v1/secrets/unset": apps.unset_secrets,
         "/v1/secrets/rotate": apps.rotate_secrets,

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import IO, Final
 
 from control.admin.values import Document, Query, flag, number, one, text, texts
-from control.apps.desk import AppDesk
+from control.apps.deploys import Deploys
 from control.apps.folders import Folders
+from control.apps.hold import LONGEST_HOLD_S
 from control.apps.logline import Line
 from control.refusal import Refused
 
@@ -24,8 +25,9 @@ class AppCommands:
     """The verbs about apps. Each raises `Refused` for what cannot be done; those that give lines
     say so in the last one."""
 
-    def __init__(self, desk: AppDesk, folders: Folders) -> None:
-        self._desk = desk
+    def __init__(self, deploys: Deploys, folders: Folders) -> None:
+        self._deploys = deploys
+        self._desk = deploys.desk
         self._folders = folders
 
     def __repr__(self) -> str:
@@ -60,9 +62,20 @@ class AppCommands:
 
     def deploy(self, query: Query, body: IO[bytes]) -> Lines:
         """A release of `name`/`env` from the archive in the body: what happens, then the
-        outcome."""
+        outcome. With `hold` it waits so many seconds for `commit` before it serves."""
+        name, env, hold_s = one(query, "name"), one(query, "env"), number(query, "hold", 0)
+        if hold_s > LONGEST_HOLD_S:
+            raise Refused("bad-request", f"'hold' is at most {LONGEST_HOLD_S:g} seconds.")
         with _spooled(body, self._desk.tools.folder) as archive:
-            yield from self._desk.deploy(archive, one(query, "name"), one(query, "env"))
+            yield from self._deploys.deploy(archive, name, env, hold_s)
+
+    def commit_deploy(self, body: Document) -> Document:
+        """Have the deploy that is `held` serve."""
+        return self._deploys.commit(text(body, "held"))
+
+    def abandon_deploy(self, body: Document) -> Document:
+        """Have the deploy that is `held` undone."""
+        return self._deploys.abandon(text(body, "held"))
 
     def run(self, query: Query, _: IO[bytes]) -> Lines:
         """The command `argv` in the environment of `app`: its lines, then its exit code."""

@@ -39,6 +39,7 @@ STATUS: Final[dict[str, str]] = {
     "app-failed": "502 Bad Gateway",
     "app-stopped": "409 Conflict",
     "route-taken": "409 Conflict",
+    "deploy-abandoned": "409 Conflict",
     "command-failed": "422 Unprocessable Content",
     "apply-failed": "502 Bad Gateway",
     "upgrade-failed": "502 Bad Gateway",

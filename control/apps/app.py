@@ -70,6 +70,13 @@ class App:
             return ()
         return self.fleet.addresses
 
+    @property
+    def shown(self) -> State:
+        """Files alone do not sleep: they are served as long as nobody stops them."""
+        spec = self.record.spec
+        is_files = spec is not None and not spec.start and self.state is State.ASLEEP
+        return State.AWAKE if is_files else self.state
+
     def wake(self) -> None:
         """Have it awake; waits for that, at most for its own limit. Raises `Refused`:
         `app-stopped`, `app-failed`, `timeout`."""

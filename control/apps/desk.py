@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import gevent
 from gevent.queue import Queue
@@ -29,7 +29,6 @@ from control.instances.isolation import missing
 from control.instances.launch import Launcher
 from control.instances.ports import Ports
 from control.instances.spawn import Spawner
-from control.manifest.app_kinds import APP_NAME, ENV_NAME
 from control.manifest.spec import AppSpec
 from control.refusal import Refused
 from edge.shared.segment import Segment
@@ -85,7 +84,7 @@ class AppDesk:
         self.ours = {route.pattern: route.owner for route in routes}
         for app in self.apps.values():
             if app.record.spec is not None:
-                self._vet(app, app.record.spec)
+                self.vet(app, app.record.spec)
 
     # Wishes of workers
 
@@ -97,40 +96,12 @@ class AppDesk:
 
     # Orders
 
-    def deploy(self, archive: IO[bytes], name: str, env: str) -> Iterator[dict[str, Any]]:
-        """What happens, as it happens; the last document is the outcome. It goes on when nobody
-        listens any more."""
-        app_id = _vetted_id(name, env)
-        told: Queue = Queue()
-
-        def say(line: str) -> None:
-            told.put({"line": line})
-
-        def act() -> None:
-            try:
-                with self._held(app_id, say) as app:
-                    release = Rollout(app, say, self._vet).deploy(archive, env)
-                text = f"{app_id}: release {release.number} serves"
-                self.tools.events.add("app-deployed", text, app=app_id, release=release.number)
-                told.put({"app": app_id, "release": release.number})
-            except Refused as refusal:
-                text = f"{app_id} is not deployed: {refusal.message}"
-                self.tools.events.add("deploy-failed", text, app=app_id)
-                told.put({"error": refusal.code, "message": refusal.message, **refusal.more})
-            finally:
-                archive.close()
-                told.put(None)
-
-        gevent.spawn(act)
-        while (document := told.get()) is not None:
-            yield document
-
     def rollback(self, app_id: str, number: int) -> dict[str, Any]:
         """Have an earlier release serve: that one, or the one before. Raises `Refused`."""
         app = self._app(app_id)
         with app.lock:
             release = self._earlier(app, number)
-            Rollout(app, lambda line: None, self._vet).return_to(release)
+            Rollout(app, lambda line: None, self.vet).return_to(release)
         text = f"{app_id}: release {release.number} serves again"
         self.tools.events.add("app-rolled-back", text, app=app_id, release=release.number)
         return {"app": app_id, "release": release.number}
@@ -143,7 +114,7 @@ class AppDesk:
             if release is None:
                 raise Refused("not-found", f"{app_id} has no release: deploy one.")
             if app.state in (State.AWAKE, State.WAKING, State.DROWSY):
-                Rollout(app, lambda line: None, self._vet).return_to(release)
+                Rollout(app, lambda line: None, self.vet).return_to(release)
             else:
                 app.start()
         return {"app": app_id, "release": release.number}
@@ -242,38 +213,13 @@ class AppDesk:
         """An app, also by its name alone when it has one environment. Raises `Refused`."""
         return self._app(app_id)
 
-    # Private
-
-    def _app(self, app_id: str) -> App:
-        found = self.apps.get(app_id)
-        if found is not None:
-            return found
-        same = [each for each in self.apps if each.partition("/")[0] == app_id]
-        if len(same) == 1:
-            return self.apps[same[0]]
-        known = ", ".join(sorted(same or self.apps)) or "none yet"
-        raise Refused("not-found", f"There is no app {app_id!r} (there are: {known}).")
-
-    def _app_or_new(self, app_id: str) -> App:
-        self.recall()  # or a new one would be taken for one that there is
-        app = self.apps.get(app_id)
-        if app is None:
-            uid = -1
-            if os.geteuid() == 0:
-                taken = {each.record.uid for each in self.apps.values()}
-                uid = next(uid for uid in range(FIRST_UID, FIRST_UID + 65536) if uid not in taken)
-            record = AppRecord(id=app_id, uid=uid)
-            self.tools.home(record).make()
-            app = self.apps[app_id] = App(record, self.tools)
-            self.kept.keep(INDEX, [*self.apps])
-            app.keep()
-        return app
+    # For deploys
 
     @contextlib.contextmanager
-    def _held(self, app_id: str, say: Callable[[str], None]) -> Iterator[App]:
+    def held(self, app_id: str, say: Callable[[str], None]) -> Iterator[App]:
         """An app, or a new one, for a deploy: others wait. Raises `Refused`."""
         while True:
-            app = self._app_or_new(app_id)
+            app = self.find_or_make(app_id)
             if not app.lock.acquire(blocking=False):
                 say(f"waiting for another order for {app_id} to end")
                 app.lock.acquire()
@@ -286,11 +232,54 @@ class AppDesk:
             self._drop_empty(app)
             app.lock.release()
 
+    def find_or_make(self, app_id: str) -> App:
+        """An app; one that was never deployed has nothing yet. Raises `Refused`."""
+        self.recall()  # or a new one would be taken for one that there is
+        app = self.apps.get(app_id)
+        if app is None:
+            uid = -1
+            if os.geteuid() == 0:
+                taken = {each.record.uid for each in self.apps.values()}
+                uid = next(uid for uid in range(FIRST_UID, FIRST_UID + 65536) if uid not in taken)
+            record = AppRecord(id=app_id, uid=uid)
+            try:
+                self.tools.home(record).make()
+            except OSError as error:
+                text = f"{error.filename} cannot be made: {error.strerror}."
+                raise Refused("disk-full", text) from None
+            app = self.apps[app_id] = App(record, self.tools)
+            self.kept.keep(INDEX, [*self.apps])
+            app.keep()
+        return app
+
     def _drop_empty(self, app: App) -> None:
         """A first deploy that failed leaves no app."""
         if not app.record.releases and not app.record.deploying:
             with contextlib.suppress(Refused):
                 self._remove(app)
+
+    def vet(self, app: App, spec: AppSpec) -> None:
+        """Raises `Refused` when a pattern is somebody else's."""
+        owners = dict(self.ours)
+        for other in self.apps.values():
+            if other is not app and other.record.spec is not None:
+                owners |= dict.fromkeys(other.record.spec.routes, owner_of(other))
+        for pattern in spec.routes:
+            if pattern in owners:
+                text = f'"{pattern}" of {owner_of(app)} is {owners[pattern]}\'s already.'
+                raise Refused("route-taken", text)
+
+    # Private
+
+    def _app(self, app_id: str) -> App:
+        found = self.apps.get(app_id)
+        if found is not None:
+            return found
+        same = [each for each in self.apps if each.partition("/")[0] == app_id]
+        if len(same) == 1:
+            return self.apps[same[0]]
+        known = ", ".join(sorted(same or self.apps)) or "none yet"
+        raise Refused("not-found", f"There is no app {app_id!r} (there are: {known}).")
 
     def _remove(self, app: App) -> None:
         app.close()
@@ -311,17 +300,6 @@ class AppDesk:
             text = f"{record.id} has no such release to return to (there are: {known})."
             raise Refused("not-found", text)
         return found
-
-    def _vet(self, app: App, spec: AppSpec) -> None:
-        """Raises `Refused` when a pattern is somebody else's."""
-        owners = dict(self.ours)
-        for other in self.apps.values():
-            if other is not app and other.record.spec is not None:
-                owners |= dict.fromkeys(other.record.spec.routes, owner_of(other))
-        for pattern in spec.routes:
-            if pattern in owners:
-                text = f'"{pattern}" of {owner_of(app)} is {owners[pattern]}\'s already.'
-                raise Refused("route-taken", text)
 
     def _rise(self, app: App) -> None:
         while True:
@@ -367,14 +345,3 @@ def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDe
     tools = Tools(folder, launcher, Ports(), secrets, segment, events, publish, keep)
     desk = AppDesk(tools, store)
     return desk
-
-
-# Private
-
-
-def _vetted_id(name: str, env: str) -> str:
-    """Both become names of folders. Raises `Refused`."""
-    try:
-        return f"{APP_NAME.read(name)}/{ENV_NAME.read(env)}"
-    except ValueError as error:
-        raise Refused("bad-request", f"The app's name {error}.") from None

@@ -20,7 +20,7 @@ from gevent.event import Event
 from gevent.pool import Pool
 
 from control.acme.keeper import Store
-from control.apps.desk import AppDesk
+from control.apps.deploys import Deploys
 from control.apps.packing import pack_as_owner
 from control.config.app_folders import AppFolder
 from control.refusal import Refused
@@ -51,8 +51,9 @@ class Folder:
 class Folders:
     """Those of the file."""
 
-    def __init__(self, desk: AppDesk, store: Store) -> None:
-        self._desk = desk
+    def __init__(self, deploys: Deploys, store: Store) -> None:
+        self._deploys = deploys
+        self._desk = deploys.desk
         self._store = store
         self._known: dict[tuple[str, str], Folder] = {}
         self._wanted: dict[tuple[str, str], AppFolder] = {}
@@ -155,8 +156,8 @@ class Folders:
             folder.state, folder.was_removed = "unchanged", False
             return
         folder.state = "deploying"
-        for document in self._desk.deploy(archive, packed.name, packed.env):
-            if "error" in document:
+        for document in self._deploys.deploy(archive, packed.name, packed.env):
+            if document is not None and "error" in document:
                 raise Refused(document["error"], _explained(document))
         folder.digest, folder.was_removed = packed.digest, False
         folder.state = "deployed"

@@ -35,6 +35,10 @@ Vet = Callable[[App, AppSpec], None]
 """Raises `Refused` for routes that are somebody else's."""
 
 
+def _go_on(release: Release) -> None:
+    return
+
+
 @dataclass(slots=True)
 class Rollout:
     """One deploy of an app, or one return to an earlier release."""
@@ -42,6 +46,7 @@ class Rollout:
     app: App
     say: Say
     vet: Vet
+    hold: Callable[[Release], None] = _go_on  # waits for the word to switch. Raises `Refused`
 
     def deploy(self, archive: IO[bytes], env: str) -> Release:
         """Make a release of an archive, and have it serve. Raises `Refused`."""
@@ -108,6 +113,8 @@ class Rollout:
                     text = f'There is no folder "{folder}" in the release: the build makes none.'
                     raise Refused("manifest-invalid", text)
                 home.open_files(release.number, folder)
+        if os.path.normpath(spec.root or "x") == ".":  # what is served is all that there is
+            os.unlink(os.path.join(home.release(release.number), manifest.FILE_NAME))
         if spec.release:
             self.say(f"$ {' '.join(spec.release)}")
             launch = app.tools.launch(app.record, release, spec.release)
@@ -129,9 +136,14 @@ class Rollout:
             try:
                 fleet.grow_to(max(1, min(serving, spec.instances.max), spec.instances.min))
                 self._prove(fleet, spec)
+                self.hold(release)
+                if fleet.deaths or not fleet.is_ready:
+                    raise _unfit(fleet, "did not stay well")
             except BaseException:
                 end_all(fleet.part(0), 0.0)
                 raise
+        else:
+            self.hold(release)
         was_stopped = app.state is State.STOPPED
         try:
             gone = app.switch(release, fleet)

@@ -10,6 +10,8 @@ import click
 from control.cli import show, show_apps
 from control.cli.client import Failure
 from control.cli.context import Context
+from control.cli.remote.hosts import deploy_to
+from control.cli.remote.ssh import remote_of
 
 REOPEN: Final = "reopen"
 EXIT_REFUSED: Final = 1
@@ -18,20 +20,33 @@ EXIT_REFUSED: Final = 1
 @click.command(short_help="Deploy an app from its folder.")
 @click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False))
 @click.option("--env", default="", metavar="NAME", help="Which [envs.NAME]; else the only one.")
+@click.option(
+    "--host",
+    "hosts",
+    multiple=True,
+    metavar="ssh://[USER@]HOST[:PORT][/SOCKET]",
+    help="Deploy there; several times: all of them switch, or none.",
+)
 @click.pass_obj
-def deploy(context: Context, folder: str, env: str) -> None:
+def deploy(context: Context, folder: str, env: str, hosts: tuple[str, ...]) -> None:
     """Deploy the app of a folder with an edge.toml: pack it, build it, prove it, have it serve.
 
     What served before goes on until the new release is proven; when anything fails it is not
     touched, and the exit code is 1.
 
+    With --host the edged of another machine does it, reached by ssh (EDGED_SSH is another command
+    for that); its admin socket is /run/edged/edged.sock, or SOCKET. HOST may be a name of
+    ~/.ssh/config. Names in `servers` of an edge.toml are no addresses: --host gives them.
+
     \b
-    Example: edgectl deploy apps/api --env staging
+    Examples: edgectl deploy apps/api --env staging
+              edgectl deploy --host ssh://me@one.example.com --host ssh://two
     """
     from control.apps.archive import pack
     from control.apps.identity import identity
     from control.refusal import Refused
 
+    remotes = [remote_of(each) for each in dict.fromkeys(hosts)]
     try:
         name, env = identity(folder, env)
         archive = pack(folder)
@@ -39,6 +54,11 @@ def deploy(context: Context, folder: str, env: str) -> None:
         raise Failure(refusal.code, refusal.message, EXIT_REFUSED) from None
     with archive:
         size = os.fstat(archive.fileno()).st_size
+        if remotes:
+            with _bar(size * len(remotes)) as bar:
+                done = deploy_to(remotes, archive, name, env, bar.update)
+            context.say({"hosts": done}, show_apps.deployed_to)
+            return
         lines = context.client.upload(
             "/v1/deploy", [("name", name), ("env", env)], _sent(archive, size), size
         )
@@ -270,12 +290,16 @@ VERBS: Final = (
 # Private
 
 
+def _bar(size_bytes: int) -> Any:  # noqa: ANN401  click does not name its type
+    return click.progressbar(
+        length=size_bytes, label="sending", file=sys.stderr, hidden=not sys.stderr.isatty()
+    )
+
+
 def _sent(archive: IO[bytes], size: int) -> Iterator[bytes]:
     """The archive in pieces; a bar where somebody looks."""
     archive.seek(0)
-    with click.progressbar(
-        length=size, label="sending", file=sys.stderr, hidden=not sys.stderr.isatty()
-    ) as bar:
+    with _bar(size) as bar:
         while piece := archive.read(1 << 16):
             yield piece
             bar.update(len(piece))

@@ -51,6 +51,11 @@ def deployed(document: Document) -> str:
     return printable(f"{document['app']}: release {document['release']} serves")
 
 
+def deployed_to(document: Document) -> str:
+    """`edgectl deploy --host`."""
+    return "\n".join(f"{printable(each['host'])}: {deployed(each)}" for each in document["hosts"])
+
+
 def secrets(document: Document) -> str:
     """`edgectl secrets`."""
     return printable("\n".join(document["names"])) or "no secrets"

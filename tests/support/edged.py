@@ -292,6 +292,10 @@ class Edged:
         """Run edgectl against it; `feed` is on its standard input."""
         return self._finish(self._begin(arguments, bool(feed)), timeout_s, feed)
 
+    def python(self, text: str) -> Outcome:
+        """Run a program beside it, with the code of this edged."""
+        return self._finish(self._run([sys.executable, "-c", text]), 60.0)
+
     def begin_ctl(self, *arguments: str) -> subprocess.Popen[str]:
         """Start edgectl against it; the caller's to wait for."""
         return self._begin(arguments)
@@ -347,14 +351,11 @@ class Edged:
     # Private
 
     def _begin(self, arguments: tuple[str, ...], feeds: bool = False) -> subprocess.Popen[str]:
-        command = [
-            sys.executable,
-            "-c",
-            "import sys; from control.cli.main import main; sys.exit(main())",
-            "--socket",
-            str(self.socket_path),
-            *arguments,
-        ]
+        code = "import sys; from control.cli.main import main; sys.exit(main())"
+        ctl = [sys.executable, "-c", code, "--socket", str(self.socket_path)]
+        return self._run([*ctl, *arguments], feeds)
+
+    def _run(self, command: list[str], feeds: bool = False) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command,
             cwd=self.folder,
