@@ -36,7 +36,7 @@ WIDE = {
     "supervisor.tree.Tree": 13,
     "control.reload.Reloader": 16,
     "control.main.Control": 14,
-    # One instance: its plan, its process, and where it is between its start and its end.
+    # One instance: its life, its process, and what was wrong with the one before.
     "control.instances.instance.Instance": 13,
     # One app: what is kept of it, what runs, and what it waits for.
     "control.apps.app.App": 14,

@@ -167,6 +167,16 @@ def test_a_bad_app_is_refused_with_a_reason_and_leaves_nothing(
     assert_nothing_runs(platform, shop)
 
 
+def test_what_is_wrong_in_edge_toml_is_told_with_its_line_and_no_folder_of_edgeds(
+    platform: Platform, tmp_path: Path
+) -> None:
+    shop = Shop(tmp_path / "misspelt").write(head='colour = "red"')
+    outcome = platform.edged.ctl("deploy", str(shop.folder))
+    assert_told(outcome, ("edge.toml:4: ", "colour"))
+    assert str(platform.edged.state_path) not in outcome.err
+    assert not platform.home(shop).exists()
+
+
 def assert_told(outcome: Outcome, says: tuple[str, ...]) -> None:
     assert outcome.code == 1, outcome
     rest = outcome.err

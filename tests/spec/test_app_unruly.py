@@ -141,6 +141,19 @@ def test_a_crash_loop_fails_with_its_last_output_and_start_or_a_deploy_heals_it(
     assert platform.edged.ctl("delete", shop.id, "--yes")
 
 
+def test_scaling_down_keeps_the_instance_that_serves(platform: Platform, tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "halved").write("one", CRASHING, instances=2)
+    platform.deploy(shop)
+    first, second = (each["pid"] for each in platform.app(shop)["instances"])
+    (platform.home(shop) / "data" / "broken").touch()
+    os.kill(first, 9)
+    eventually(lambda: "backoff" in [each["state"] for each in platform.app(shop)["instances"]])
+    assert platform.edged.ctl("scale", shop.id, "1")
+    assert platform.pids(shop) == platform.processes(shop) == [second]
+    assert platform.ask(shop) == f"one {second}"
+    assert platform.edged.ctl("delete", shop.id, "--yes")
+
+
 def assert_failed(platform: Platform, shop: Shop) -> None:
     """It is tried no more, and says why wherever somebody looks."""
     eventually(lambda: platform.app(shop)["state"] == "failed", within_s=30)

@@ -231,13 +231,15 @@ def archive_of(folder: Path) -> bytes:
         return archive.read()
 
 
-def begin_upload(edged: Edged, shop: Shop, content: bytes, size: int = -1) -> socket.socket:
+def begin_upload(
+    edged: Edged, shop: Shop, content: bytes, size: int = -1, hold_s: int = 0
+) -> socket.socket:
     """Send the head of a deploy straight to the API, and that of its body."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.settimeout(30.0)
     link.connect(str(edged.socket_path))
     length = size if size >= 0 else len(content)
-    path = f"/v1/deploy?name={shop.name}&env={shop.env}"
+    path = f"/v1/deploy?name={shop.name}&env={shop.env}&hold={hold_s}"
     head = f"POST {path} HTTP/1.1\r\nHost: edged\r\nContent-Length: {length}\r\n\r\n"
     link.sendall(head.encode() + content)
     return link
