@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(case: str, tmp_path: Pa
     assert re.search(message, refusal.value.message), refusal.value.message
     assert str(tmp_path) not in refusal.value.message or code == "archive-unwritable"
     assert [path.name for path in tmp_path.rglob("*")] == ["above"]
+
+
+def test_a_python_without_filters_for_archives_unpacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("data_filter", "FilterError", "AbsoluteLinkError"):  # as Debian 12's is
+        monkeypatch.delattr(tarfile, name, raising=False)
+    unpack(io.BytesIO(zipped(file("a.txt", b"hello"), link("b", "a.txt"))), str(tmp_path / "app"))
+    assert (tmp_path / "app" / "b").read_bytes() == b"hello"
+    for bad in (link("b", "../a"), link("b", "/a"), hard("b", "../a")):
+        with pytest.raises(Refused, match="refused: b "):
+            unpack(io.BytesIO(zipped(bad)), str(tmp_path / "bad"))
 
 
 def test_a_good_archive_becomes_its_folder(tmp_path: Path) -> None:
