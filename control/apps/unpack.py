@@ -1,8 +1,8 @@
 """An archive that was sent becomes a folder: whole, or not at all.
 
 Rule 1: nothing is written outside of the folder, and nothing through a link. Each member passes
-        the standard library's filter for data (PEP 706) and then the checks here, which do not rely
-        on it: versions of it could be led out by links and by long paths.
+        the standard library's filter for data (PEP 706), where Python has one, and the checks
+        here, which do not rely on it: versions of it could be led out by links and long paths.
 Rule 2: what the folder has is asked of the folder. Nothing is remembered of a member, so memory
         does not grow with the archive.
 Rule 3: it is made beside its place, brought to the disk, and renamed when it is whole.
@@ -89,7 +89,7 @@ class _Growing:
         _vet_kind(member)
         if not name:
             return  # the folder itself
-        safe = self._filtered(member, name)
+        self._filter(member, name)
         try:
             self._have_folder(name if member.isdir() else os.path.dirname(name), member)
             if member.isdir():
@@ -100,7 +100,7 @@ class _Growing:
             elif member.islnk():
                 self._add_name(member, name)
             else:
-                self._add_file(safe, name, content)
+                self._add_file(member, name, content)
         except FileExistsError:
             _refuse(member, "archive-malformed", "is there twice")
         except OSError as error:
@@ -119,11 +119,13 @@ class _Growing:
 
     # Private
 
-    def _filtered(self, member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
-        try:
-            return tarfile.data_filter(member.replace(name=name, deep=False), self._root)
-        except tarfile.AbsoluteLinkError:
+    def _filter(self, member: tarfile.TarInfo, name: str) -> None:
+        if (member.issym() or member.islnk()) and member.linkname.startswith("/"):
             _refuse(member, "archive-unsafe", f"is a link to an absolute name, {_target(member)}")
+        if not hasattr(tarfile, "data_filter"):
+            return  # Python before 3.11.4
+        try:
+            tarfile.data_filter(member.replace(name=name, deep=False), self._root)
         except tarfile.FilterError:
             where = f", to {_target(member)}" if member.linkname else ""
             _refuse(member, "archive-unsafe", f"leads out of the folder{where}")
@@ -162,7 +164,7 @@ class _Growing:
         with open(os.open(path, flags, durable.SECRET), "wb", buffering=0) as file:
             for piece in content:
                 _write_whole(file.fileno(), piece)
-            os.fchmod(file.fileno(), member.mode or durable.SECRET)
+            os.fchmod(file.fileno(), _mode_of(member))
             os.utime(file.fileno(), (_time_of(member), _time_of(member)))
 
     def _add_link(self, member: tarfile.TarInfo, name: str) -> None:
@@ -228,6 +230,12 @@ def _is_text(name: str) -> bool:
 
 def _target(member: tarfile.TarInfo) -> str:
     return shown(member.linkname)
+
+
+def _mode_of(member: tarfile.TarInfo) -> int:
+    """Its owner's to read and write, nobody else's to write; a program for all or for nobody."""
+    mode = member.mode & 0o755 | durable.SECRET
+    return mode if mode & stat.S_IXUSR else mode & 0o644
 
 
 def _time_of(member: tarfile.TarInfo) -> float:
