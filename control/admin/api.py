@@ -53,6 +53,7 @@ class Api:
             ("GET", EVENTS): lambda query, _: commands.follow(query),
             ("GET", "/v1/logs"): apps.logs,
             ("POST", "/v1/deploy"): apps.deploy,
+            ("POST", "/v1/deploy/in-place"): apps.deploy_in_place,
             ("POST", "/v1/run"): apps.run,
         }
 

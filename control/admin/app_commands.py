@@ -1,11 +1,13 @@
 """What the admin API can be asked of apps: one method per verb, from plain values to a document."""
 
+import io
 import os
 import tempfile
 from collections.abc import Iterator
 from typing import IO, Final
 
 from control.admin.values import Document, Query, flag, number, one, text, texts
+from control.apps import inplace
 from control.apps.deploys import Deploys
 from control.apps.folders import Folders
 from control.apps.hold import LONGEST_HOLD_S
@@ -68,6 +70,15 @@ class AppCommands:
             raise Refused("bad-request", f"'hold' is at most {LONGEST_HOLD_S:g} seconds.")
         with _spooled(body, self._desk.tools.folder) as archive:
             yield from self._deploys.deploy(archive, name, env, hold_s)
+
+    def deploy_in_place(self, query: Query, _: IO[bytes]) -> Lines:
+        """The app `name`/`env` as it is written in `folder`: for `edgectl dev` alone."""
+        if not inplace.is_on():
+            raise Refused("forbidden", "This edged was not started by 'edgectl dev'.")
+        name, env, folder = (one(query, each) for each in ("name", "env", "folder"))
+        if not os.path.isabs(folder):
+            raise Refused("bad-request", "'folder' is absolute.")
+        yield from self._deploys.deploy(io.BytesIO(), name, env, in_place=folder)
 
     def commit_deploy(self, body: Document) -> Document:
         """Have the deploy that is `held` serve."""

@@ -30,18 +30,19 @@ class Deploys:
         return f"<Deploys {len(self._holds)} to be held>"
 
     def deploy(
-        self, archive: IO[bytes], name: str, env: str, hold_s: float = 0.0
+        self, archive: IO[bytes], name: str, env: str, hold_s: float = 0.0, in_place: str = ""
     ) -> Iterator[Told | None]:
         """What happens, as it happens; the last document is the outcome. It goes on when nobody
         listens any more.
 
         With `hold_s` it waits for `commit` once it is proven, so long at most, and is undone when
         nobody listens: the document with `held` names it, None tells whether somebody does.
+        `in_place` is the folder where the app is written; then the archive is empty.
         """
         app_id = _vetted_id(name, env)
         hold = Hold(hold_s) if hold_s else None
         told: Queue = Queue()
-        gevent.spawn(self._act, archive, app_id, told, hold)
+        gevent.spawn(self._act, archive, app_id, told, hold, in_place)
         if hold is None:
             yield from _heard(told, None)
             return
@@ -70,7 +71,9 @@ class Deploys:
             raise Refused("not-found", "There is no such deploy: it is over, or was undone.")
         return found
 
-    def _act(self, archive: IO[bytes], app_id: str, told: Queue, hold: Hold | None) -> None:
+    def _act(
+        self, archive: IO[bytes], app_id: str, told: Queue, hold: Hold | None, in_place: str
+    ) -> None:
         desk, events = self.desk, self.desk.tools.events
 
         def say(line: str) -> None:
@@ -83,7 +86,7 @@ class Deploys:
 
         try:
             with desk.held(app_id, say) as app:
-                rollout = Rollout(app, say, desk.vet, wait)
+                rollout = Rollout(app, say, desk.vet, wait, in_place)
                 release = rollout.deploy(archive, app_id.partition("/")[2])
             text = f"{app_id}: release {release.number} serves"
             events.add("app-deployed", text, app=app_id, release=release.number)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Final
 
+from control.apps import inplace
 from control.manifest.spec import AppSpec, Pairs
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -16,7 +17,7 @@ def environment(
     secrets come before its `vars`, since a name cannot mean both."""
     first = [os.path.join(folder, each) for each in spec.path]
     return {
-        "PATH": ":".join([*first, PATH]),
+        "PATH": ":".join([*first, os.environ.get("PATH", PATH) if inplace.is_on() else PATH]),
         "HOME": data,
         "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
         "LANG": "C.UTF-8",

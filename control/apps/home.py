@@ -17,6 +17,8 @@ from control import durable
 from control.durable import Owner
 from control.instances.isolation import make_data, make_passable, make_release
 
+BUILT: Final = "built"
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -51,13 +53,38 @@ class Home:
         make_data(self.data, self.owner)
         make_data(self.log, None)
 
+    def has_built(self, packages: str) -> bool:
+        """Whether `note_built` has said so."""
+        try:
+            with open(os.path.join(self.folder, BUILT), encoding="ascii") as file:
+                return file.read() == packages
+        except OSError:
+            return False
+
+    def note_built(self, packages: str) -> None:
+        """That an app in place has these packages. Raises `OSError`."""
+        with open(os.path.join(self.folder, BUILT), "w", encoding="ascii") as file:
+            file.write(packages)
+
+    def link(self, number: int, folder: str) -> None:
+        """A release that is another folder, which stays as it is. Raises `OSError`."""
+        os.symlink(folder, self.release(number))
+
+    def is_link(self, number: int) -> bool:
+        """Whether it is one of these."""
+        return os.path.islink(self.release(number))
+
     def hand_over(self, number: int) -> None:
         """Let the app's user build in a release that was unpacked. Raises `OSError`."""
+        if self.is_link(number):
+            return
         _give(self.release(number), self.owner or Owner())
         os.chmod(self.release(number), 0o700)
 
     def seal(self, number: int) -> None:
         """What was built is ours from now on: the app reads it. Raises `OSError`."""
+        if self.is_link(number):
+            return
         if self.owner is not None:
             _give(self.release(number), Owner(os.geteuid(), self.owner.gid))
             _change_modes(self.release(number), _apps_own)
@@ -65,6 +92,8 @@ class Home:
 
     def open_files(self, number: int, folder: str) -> None:
         """Let workers, and so everybody, read the files that are served. Raises `OSError`."""
+        if self.is_link(number):
+            return
         top = self.release(number)
         place = os.path.normpath(os.path.join(top, folder))
         while place.startswith(top) and place != top:
@@ -75,14 +104,14 @@ class Home:
 
     def drop(self, number: int) -> None:
         """Remove a release."""
-        shutil.rmtree(self.release(number), ignore_errors=True)
+        _remove(self.release(number))
 
     def tidy(self, known: set[int]) -> None:
         """Remove what a crash has left of releases that nobody knows."""
         with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(self.releases):
                 if durable.is_unfinished(name) or (name.isdigit() and int(name) not in known):
-                    shutil.rmtree(os.path.join(self.releases, name), ignore_errors=True)
+                    _remove(os.path.join(self.releases, name))
 
     def remove(self) -> None:
         """All of it."""
@@ -90,6 +119,13 @@ class Home:
 
 
 # Private
+
+
+def _remove(folder: str) -> None:
+    if os.path.islink(folder):
+        os.unlink(folder)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _give(folder: str, owner: Owner) -> None:

@@ -10,8 +10,11 @@ MANIFEST: Final = "edge.toml"
 USUAL_ENV: Final = "production"
 
 
-def identity(folder: str, env: str = "") -> tuple[str, str]:
-    """Name and environment; everything else in the file is edged's to judge. Raises `Refused`."""
+def identity(folder: str, env: str = "", liked: str = "") -> tuple[str, str]:
+    """Name and environment; everything else in the file is edged's to judge. Raises `Refused`.
+
+    Without an `env` it is the one that is `liked`, if the file has that, or the only one.
+    """
     path = Path(folder, MANIFEST)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -23,6 +26,8 @@ def identity(folder: str, env: str = "") -> tuple[str, str]:
     name, envs = raw.get("name"), raw.get("envs", {})
     if not isinstance(name, str) or not name:
         raise Refused("manifest-invalid", f'{path}: write name = "…"')
+    if not env and isinstance(envs, dict) and liked in envs:
+        env = liked
     if not env:
         env = next(iter(envs)) if isinstance(envs, dict) and len(envs) == 1 else USUAL_ENV
     return name, env

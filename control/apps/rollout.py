@@ -15,6 +15,7 @@ from typing import IO, Final
 
 import gevent
 
+from control.apps import inplace
 from control.apps.app import App
 from control.apps.builder import Say, run_well
 from control.apps.fleet import Fleet, end_all
@@ -46,6 +47,7 @@ class Rollout:
     say: Say
     vet: Vet
     hold: Callable[[Release], None] = _go_on  # waits for the word to switch. Raises `Refused`
+    in_place: str = ""  # the folder where the app is written, instead of an archive
 
     def deploy(self, archive: IO[bytes], env: str) -> Release:
         """Make a release of an archive, and have it serve. Raises `Refused`."""
@@ -56,8 +58,12 @@ class Rollout:
         app.keep()
         try:
             home.make()
-            self._unpack(archive, number)
+            if self.in_place:
+                home.link(number, self.in_place)
+            else:
+                self._unpack(archive, number)
             spec = _read(home.release(number), env)
+            spec = inplace.adapted(spec) if self.in_place else spec
             self._check(spec)
             release = Release(number=number, time=wall_time(), spec=spec)
             self._build(release)
@@ -103,7 +109,11 @@ class Rollout:
         home = app.tools.home(app.record)
         home.hand_over(release.number)
         say = self._saying("build")
-        for step in spec.build:
+        packages = inplace.lists_digest(self.in_place) if self.in_place else ""
+        has_packages = (
+            bool(packages) and home.has_built(packages) and inplace.has_folders(spec, self.in_place)
+        )
+        for step in inplace.steps(spec, has_packages=has_packages):
             self.say(f"$ {' '.join(step.argv)}")
             launch = app.tools.launch(app.record, release, step.argv, step.vars)
             run_well(app.tools.launcher, launch, spec.times.build_s, say)
@@ -114,12 +124,15 @@ class Rollout:
                     text = f'There is no folder "{folder}" in the release: the build makes none.'
                     raise Refused("manifest-invalid", text)
                 home.open_files(release.number, folder)
-        if os.path.normpath(spec.root or "x") == ".":  # what is served is all that there is
+        is_whole = os.path.normpath(spec.root or "x") == "."
+        if is_whole and not self.in_place:  # what is served is all that there is
             os.unlink(os.path.join(home.release(release.number), manifest.FILE_NAME))
-        if spec.release:
+        if spec.release and not has_packages:
             self.say(f"$ {' '.join(spec.release)}")
             launch = app.tools.launch(app.record, release, spec.release)
             run_well(app.tools.launcher, launch, spec.times.release_s, self._saying("release"))
+        if packages:
+            home.note_built(packages)
 
     def _saying(self, what: str) -> Say:
         def say(line: str) -> None:

@@ -14,6 +14,7 @@ from control.cli import show
 from control.cli.apps import VERBS as APP_VERBS
 from control.cli.client import Failure
 from control.cli.context import Context
+from control.cli.dev.command import dev
 from control.cli.traffic import VERBS
 from control.cli.trust import trust, untrust
 
@@ -277,7 +278,7 @@ def completion(shell: str) -> None:
     click.echo(kind(edgectl, {}, COMMAND, "_EDGECTL_COMPLETE").source())
 
 
-for _verb in (*VERBS, *APP_VERBS, trust, untrust):
+for _verb in (*VERBS, *APP_VERBS, dev, trust, untrust):
     edgectl.add_command(_verb)
 
 

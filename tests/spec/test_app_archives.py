@@ -94,7 +94,11 @@ def test_a_hostile_archive_is_refused_with_the_name_of_what_is_wrong(
     assert not Path("/planted").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(b"x" * 4096)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no archive", gzip.compress(b"x" * 4096, mtime=0)],
+    ids=["nothing", "text", "zipped"],
+)
 def test_what_is_no_archive_is_refused(platform: Platform, tmp_path: Path, content: bytes) -> None:
     shop = Shop(tmp_path / "hostile").write()
     outcome = send(platform, shop, content)

@@ -6,6 +6,7 @@ on another connection must get its own answer, and the origin must have seen not
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -68,7 +69,7 @@ class Wire:
             each for each in requests
             if not each.target.startswith("/probe-") and _number(each) > self.probed
         ]  # fmt: skip
-        self.probed = max(_number(each) for each in requests if each.target == probe)
+        self.probed = min(_number(each) for each in requests if each.target == probe)
         for each in got:
             assert each.state != "broken", f"the origin could not read {each.raw!r}"
         whole = [each for each in got if each.state == "whole"]
@@ -173,8 +174,9 @@ class _Talk:
 
 
 def _number(received: Received) -> int:
-    """Which request of the worker that was; one that was not even begun is the latest."""
-    return int(received.get("X-Request-Id", "0-0-ffffffff").rpartition("-")[2], 16)
+    """Which request of the worker that was; one that has another id, or none yet, is the latest."""
+    found = re.fullmatch(r"[0-9a-f]+-[0-9a-f]+-([0-9a-f]+)", received.get("X-Request-Id"))
+    return int(found[1], 16) if found else sys.maxsize
 
 
 def _is_kept(case: Case) -> bool:

@@ -39,6 +39,14 @@ from tests.control.apps.hostile import (
 SMALL = Limits(files=20, unpacked_bytes=100_000)
 
 
+@pytest.fixture(autouse=True, params=["with a filter", "without"])
+def python(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this version, and of one whose tarfile has no filters yet."""
+    if request.param == "without":
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+        monkeypatch.delattr(tarfile.TarInfo, "replace", raising=False)
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_archive_is_refused_and_leaves_nothing(case: str, tmp_path: Path) -> None:
     content, code, message = HOSTILE[case]
