@@ -191,7 +191,7 @@ def test_its_certificate_is_of_its_own_ca(terminal: Terminal) -> None:
     terminal.sees("q: quit")
     found = re.search(r"https://shop\.localhost:(\d+)/", terminal.read())
     assert found
-    (root,) = terminal.folder.parent.glob("state/edged/dev/*/state/**/root/cert.pem")
+    (root,) = terminal.folder.parent.glob("state/edged/dev/*/state/authority/*/cert.pem")
     context = ssl.create_default_context(cafile=str(root))
     port = int(found[1])
     with (

@@ -8,11 +8,11 @@ from typing import Final
 import click
 
 from control.cli.client import EXIT_REFUSED, Failure
-from control.cli.dev.changes import changes
-from control.cli.dev.keys import each_key, pressed
-from control.cli.dev.logs import Logs
-from control.cli.dev.place import Place
-from control.cli.dev.server import Server
+from control.cli.dev_changes import changes
+from control.cli.dev_keys import each_key, pressed
+from control.cli.dev_logs import Logs
+from control.cli.dev_place import Place
+from control.cli.dev_server import Server
 from control.cli.show import printable
 
 LIKED_ENV: Final = "development"
