@@ -10,8 +10,8 @@ import click
 from control.cli import show, show_apps
 from control.cli.client import Failure
 from control.cli.context import Context
-from control.cli.remote.hosts import deploy_to
-from control.cli.remote.ssh import remote_of
+from control.cli.hosts import deploy_to
+from control.cli.ssh import remote_of
 
 REOPEN: Final = "reopen"
 EXIT_REFUSED: Final = 1

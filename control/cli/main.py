@@ -14,7 +14,7 @@ from control.cli import show
 from control.cli.apps import VERBS as APP_VERBS
 from control.cli.client import Failure
 from control.cli.context import Context
-from control.cli.dev.command import dev
+from control.cli.dev import dev
 from control.cli.traffic import VERBS
 from control.cli.trust import trust, untrust
 

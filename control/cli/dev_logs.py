@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
-from control.cli.dev.place import Place
+from control.cli.dev_place import Place
 
 END_S: Final = 2.0
 HISTORY: Final = 1000

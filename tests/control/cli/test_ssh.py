@@ -3,7 +3,7 @@
 import pytest
 
 from control.cli.client import Failure
-from control.cli.remote.ssh import USUAL_SOCKET, Remote, remote_of
+from control.cli.ssh import USUAL_SOCKET, Remote, remote_of
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from control.cli.dev.place import Place, free_port
+from control.cli.dev_place import Place, free_port
 from control.config import load
 
 

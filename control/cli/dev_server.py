@@ -9,7 +9,7 @@ import sys
 from typing import Final
 
 from control.cli.client import EXIT_REFUSED, Client, Failure
-from control.cli.dev.place import Place
+from control.cli.dev_place import Place
 
 VARIABLE: Final = "EDGED_DEV"
 START_S: Final = 20.0

@@ -14,8 +14,8 @@ from typing import IO, Any, Final
 import click
 
 from control.cli.client import EXIT_REFUSED, Failure
-from control.cli.remote.ssh import Remote, Tunnel
 from control.cli.show import printable
+from control.cli.ssh import Remote, Tunnel
 
 HOLD_S: Final = 3600
 """So long a host waits for the slowest of the others; one that is left alone does not."""
