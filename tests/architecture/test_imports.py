@@ -14,8 +14,6 @@ BEFORE_THE_FORK = ["control.serve", "control.config", "supervisor.master", "supe
 LATE = {
     "control/serve.py": "`edged --check` and `edged --help` load no server",
     "control/cli": "a verb loads what it needs",
-    "control/cli/dev.py": "what reads an app's folder, for the one verb that runs it",
-    "control/cli/dev_changes.py": "watchfiles, likewise",
 }
 """Where functions import, and why. In all other files the head of the file says it all."""
 
