@@ -152,6 +152,10 @@ def _problems(sources: Sources, listed: list[dict[str, Any]]) -> Iterator[dict[s
     if reloader.applied is not None:
         for path in changed_hooks(reloader.applied.hooks):
             yield _problem("hooks-differ", f"{path} was changed since it was loaded: reload.")
+    for app in sources.apps.listed():
+        if app["state"] == "failed":
+            text = f"{app['app']} has failed, and waits for 'edgectl start': {app['problem']}"
+            yield _problem("app-failed", text)
     for text in reloader.names.problems():
         yield _problem("name-unresolved", f"{text}.")
     yield from _problems_of_workers(sources, listed)

@@ -73,6 +73,7 @@ class Engine:
     def apply(self, table: Table) -> None:
         """Serve another table from the next request on."""
         settings: Settings = table.settings
+        self._leave_instances(table)
         if self.applying(settings):
             self._plans.clear()  # requests pass other hooks now
             self.base = self.chains.base()
@@ -104,6 +105,19 @@ class Engine:
     def new_id(self) -> str:
         """An id that no other worker, now or later, gives to a request."""
         return self._ids()
+
+    # Private
+
+    def _leave_instances(self, table: Table) -> None:
+        """Those that serve no more in another table, of the routes that were asked for."""
+        for plan in self._plans.values():
+            before = plan.route
+            if before.app is None or not before.upstreams:
+                continue
+            now = table.named(before.pattern)
+            if now is not before:
+                for address in set(before.upstreams).difference(now.upstreams if now else ()):
+                    self.pool.leave(address)
 
 
 class Runners:

@@ -27,6 +27,7 @@ class Pool:
     def __init__(self, registry: set[Connection]) -> None:
         self._registry = registry
         self._idle: dict[str, list[Connection]] = {}
+        self._left: set[str] = set()
         self._names: dict[str, tuple[float, str]] = {}
         self.limit = 256
         self.idle_s = 60.0
@@ -52,7 +53,7 @@ class Pool:
     def put(self, way: str, connection: Connection) -> None:
         """Keep a connection whose answer was complete. Past the limit it is closed."""
         waiting = self._idle.setdefault(way, [])
-        if len(waiting) >= self.limit or connection.closed:
+        if len(waiting) >= self.limit or connection.closed or way in self._left:
             connection.close()
             return
         connection.read_deadline = monotonic() + self.idle_s
@@ -80,8 +81,17 @@ class Pool:
             reason = Reason.CONNECT_REFUSED if refused else Reason.CONNECT_FAILED
             text = f"{address}: {errno.errorcode.get(error.errno or 0, str(error))}"
             raise EdgeError(reason, text, retry=Retry.ALWAYS) from None
+        self._left.discard(peer.way)
         self._mind(peer.way, connection)
         return connection
+
+    def leave(self, way: str) -> None:
+        """Keep no connection to a peer that is to end, until it is connected to again: many servers
+        wait for those they have."""
+        self._left.add(way)
+        waiting = self._idle.get(way)
+        while waiting:
+            waiting.pop().close()
 
     def close(self) -> None:
         """Close all that wait."""

@@ -70,6 +70,13 @@ class App:
             return ()
         return self.fleet.addresses
 
+    @property
+    def shown(self) -> State:
+        """Files alone do not sleep: they are served as long as nobody stops them."""
+        spec = self.record.spec
+        is_files = spec is not None and not spec.start and self.state is State.ASLEEP
+        return State.AWAKE if is_files else self.state
+
     def wake(self) -> None:
         """Have it awake; waits for that, at most for its own limit. Raises `Refused`:
         `app-stopped`, `app-failed`, `timeout`."""
@@ -165,10 +172,12 @@ class App:
     def switch(self, release: Release, fleet: Fleet | None) -> list[Instance]:
         """That release serves from now on, if need be by a fleet that is ready. The instances of
         before serve no more, and are the caller's to end. Raises `Refused`: nothing is changed."""
-        former = self.record.current, self.record.deploying, self.fleet, self.beside, self.state
+        record = self.record
+        kept = record.current, record.deploying, record.stopped
+        former = self.fleet, self.beside, self.state
         gone = self._all()
         self._leaving += gone  # before it is written down, so that the next control knows of them
-        self.record.current, self.record.deploying = release.number, 0
+        record.current, record.deploying, record.stopped = release.number, 0, False
         self.fleet, self.beside = fleet, []
         if fleet is not None and self.state is not State.AWAKE:
             if self.state is State.STOPPED:
@@ -180,8 +189,8 @@ class App:
             self.keep()
             self.tools.publish()
         except Refused:
-            current, deploying, self.fleet, self.beside, self.state = former
-            self.record.current, self.record.deploying = current, deploying
+            self.fleet, self.beside, self.state = former
+            record.current, record.deploying, record.stopped = kept
             self._strike(gone)
             raise
         self.problem = ""

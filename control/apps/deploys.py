@@ -85,8 +85,7 @@ class Deploys:
                 hold.wait()
 
         try:
-            app = desk.find_or_make(app_id)
-            with app.lock:
+            with desk.held(app_id, say) as app:
                 rollout = Rollout(app, say, desk.vet, wait, in_place)
                 release = rollout.deploy(archive, app_id.partition("/")[2])
             text = f"{app_id}: release {release.number} serves"
@@ -98,7 +97,6 @@ class Deploys:
             told.put({"error": refusal.code, "message": refusal.message, **refusal.more})
         finally:
             archive.close()
-            desk.drop_empty(app_id)
             told.put(None)
 
 

@@ -215,6 +215,23 @@ class AppDesk:
 
     # For deploys
 
+    @contextlib.contextmanager
+    def held(self, app_id: str, say: Callable[[str], None]) -> Iterator[App]:
+        """An app, or a new one, for a deploy: others wait. Raises `Refused`."""
+        while True:
+            app = self.find_or_make(app_id)
+            if not app.lock.acquire(blocking=False):
+                say(f"waiting for another order for {app_id} to end")
+                app.lock.acquire()
+            if self.apps.get(app_id) is app:
+                break
+            app.lock.release()  # that order has removed it
+        try:
+            yield app
+        finally:
+            self._drop_empty(app)
+            app.lock.release()
+
     def find_or_make(self, app_id: str) -> App:
         """An app; one that was never deployed has nothing yet. Raises `Refused`."""
         self.recall()  # or a new one would be taken for one that there is
@@ -225,16 +242,19 @@ class AppDesk:
                 taken = {each.record.uid for each in self.apps.values()}
                 uid = next(uid for uid in range(FIRST_UID, FIRST_UID + 65536) if uid not in taken)
             record = AppRecord(id=app_id, uid=uid)
-            self.tools.home(record).make()
+            try:
+                self.tools.home(record).make()
+            except OSError as error:
+                text = f"{error.filename} cannot be made: {error.strerror}."
+                raise Refused("disk-full", text) from None
             app = self.apps[app_id] = App(record, self.tools)
             self.kept.keep(INDEX, [*self.apps])
             app.keep()
         return app
 
-    def drop_empty(self, app_id: str) -> None:
+    def _drop_empty(self, app: App) -> None:
         """A first deploy that failed leaves no app."""
-        app = self.apps.get(app_id)
-        if app is not None and not app.record.releases and not app.record.deploying:
+        if not app.record.releases and not app.record.deploying:
             with contextlib.suppress(Refused):
                 self._remove(app)
 

@@ -63,11 +63,14 @@ class AppRecord:
     def spec(self) -> AppSpec | None:
         """What it is now, scaled as an operator wants it."""
         release = self.serving
-        if release is None or self.scale is None:
-            return release.spec if release is not None else None
+        return self.scaled(release.spec) if release is not None else None
+
+    def scaled(self, spec: AppSpec) -> AppSpec:
+        """What a release of it would be, scaled as an operator wants it."""
+        if self.scale is None:
+            return spec
         low, high = self.scale
-        instances = replace(release.spec.instances, min=low, max=high)
-        return replace(release.spec, instances=instances)
+        return replace(spec, instances=replace(spec.instances, min=low, max=high))
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

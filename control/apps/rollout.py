@@ -20,7 +20,6 @@ from control.apps.app import App
 from control.apps.builder import Say, run_well
 from control.apps.fleet import Fleet, end_all
 from control.apps.record import Release
-from control.apps.slumber import State
 from control.apps.unpack import unpack
 from control.events import wall_time
 from control.manifest import manifest
@@ -63,7 +62,7 @@ class Rollout:
                 home.link(number, self.in_place)
             else:
                 self._unpack(archive, number)
-            spec = manifest.read(home.release(number), env)
+            spec = _read(home.release(number), env)
             spec = inplace.adapted(spec) if self.in_place else spec
             self._check(spec)
             release = Release(number=number, time=wall_time(), spec=spec)
@@ -71,6 +70,8 @@ class Rollout:
             record.releases.append(release)
             self._turn_to(release)
         except BaseException as error:
+            if record.current == number:
+                raise  # it serves: what failed was the end of those before
             record.deploying = 0
             record.releases = [each for each in record.releases if each.number != number]
             home.drop(number)
@@ -123,6 +124,9 @@ class Rollout:
                     text = f'There is no folder "{folder}" in the release: the build makes none.'
                     raise Refused("manifest-invalid", text)
                 home.open_files(release.number, folder)
+        is_whole = os.path.normpath(spec.root or "x") == "."
+        if is_whole and not self.in_place:  # what is served is all that there is
+            os.unlink(os.path.join(home.release(release.number), manifest.FILE_NAME))
         if spec.release and not has_packages:
             self.say(f"$ {' '.join(spec.release)}")
             launch = app.tools.launch(app.record, release, spec.release)
@@ -144,7 +148,8 @@ class Rollout:
             serving = len(app.fleet) if app.fleet is not None else 0
             fleet = Fleet(release, app.make)
             try:
-                fleet.grow_to(max(1, min(serving, spec.instances.max), spec.instances.min))
+                rules = app.record.scaled(spec).instances
+                fleet.grow_to(max(1, min(serving, rules.max), rules.min))
                 self._prove(fleet, spec)
                 self.hold(release)
                 if fleet.deaths or not fleet.is_ready:
@@ -154,16 +159,12 @@ class Rollout:
                 raise
         else:
             self.hold(release)
-        was_stopped = app.state is State.STOPPED
         try:
             gone = app.switch(release, fleet)
         except BaseException:
             if fleet is not None:
                 end_all(fleet.part(0), 0.0)
             raise
-        if was_stopped:
-            app.record.stopped = False
-            app.keep()
         self.say(f"release {release.number} serves")
         app.part(gone)
 
@@ -193,6 +194,20 @@ class Rollout:
 
 
 # Private
+
+
+def _read(folder: str, env: str) -> AppSpec:
+    """Raises `Refused`: who deploys knows edge.toml by its name, and none of our folders."""
+    try:
+        return manifest.read(folder, env)
+    except Refused as refusal:
+        place = os.path.join(folder, "")
+        problems = [
+            each | {"file": each["file"].removeprefix(place)}
+            for each in refusal.more.get("problems", ())
+        ]
+        text = refusal.message.replace(place, "")
+        raise Refused(refusal.code, text, {"problems": problems}) from None
 
 
 def _unfit(fleet: Fleet, what: str) -> Refused:

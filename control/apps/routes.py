@@ -14,6 +14,8 @@ from edge.table.model import AppRoute, Balancing, Files, PathRewrite, Route
 STATIC_FORMER: Final = 2
 """Hashed files of so many releases before are served yet: pages of theirs may be open."""
 
+MISSING: Final = "404.html"
+
 
 def owner_of(app: App) -> str:
     """Whose its routes are."""
@@ -33,7 +35,8 @@ def routes_of(app: App) -> Iterator[Route]:
         if served is not None:
             yield replace(served, pattern=pattern, files=beside)
         else:
-            yield Route(pattern=pattern, owner=owner_of(app), files=files)
+            pages = _pages(app, files) if files is not None else ()
+            yield Route(pattern=pattern, owner=owner_of(app), files=files, error_pages=pages)
     if files is not None and beside is None:
         prefix = PathRewrite(strip_prefix=spec.assets.path)
         alone = replace(files, beside=False)
@@ -72,6 +75,14 @@ def _files(app: App, spec: AppSpec) -> Files | None:
         former=tuple(os.path.normpath(path) for path in former),
         beside=bool(spec.start),
     )
+
+
+def _pages(app: App, files: Files) -> tuple[tuple[str, str], ...]:
+    """What a site itself says of a page that is not there. Nothing outside its release is read."""
+    release = app.tools.home(app.record).release(app.record.current)
+    path = os.path.join(files.root, MISSING)
+    is_inside = os.path.realpath(path).startswith(os.path.realpath(release) + os.sep)
+    return (("404", path),) if is_inside and os.path.isfile(path) else ()
 
 
 def _served(app: App, spec: AppSpec) -> Route:

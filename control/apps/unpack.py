@@ -1,8 +1,8 @@
 """An archive that was sent becomes a folder: whole, or not at all.
 
-Rule 1: nothing is written outside of the folder, and nothing through a link. Each member passes
-        the standard library's filter for data (PEP 706) and then the checks here, which do not rely
-        on it: versions of it could be led out by links and by long paths.
+Rule 1: nothing is written outside of the folder, and nothing through a link. The checks are here
+        and not the standard library's filters (PEP 706): Debian 12's Python has none, and versions
+        of them could be led out by links and by long paths.
 Rule 2: what the folder has is asked of the folder. Nothing is remembered of a member, so memory
         does not grow with the archive.
 Rule 3: it is made beside its place, brought to the disk, and renamed when it is whole.
@@ -87,9 +87,9 @@ class _Growing:
         """Add a member, or say why not."""
         name = _vetted_name(member)
         _vet_kind(member)
+        _vet_target(member, name)
         if not name:
             return  # the folder itself
-        safe = self._filtered(member, name)
         try:
             self._have_folder(name if member.isdir() else os.path.dirname(name), member)
             if member.isdir():
@@ -100,7 +100,7 @@ class _Growing:
             elif member.islnk():
                 self._add_name(member, name)
             else:
-                self._add_file(safe, name, content)
+                self._add_file(member, name, content)
         except FileExistsError:
             _refuse(member, "archive-malformed", "is there twice")
         except OSError as error:
@@ -118,15 +118,6 @@ class _Growing:
         _bring_to_disk(self._root)
 
     # Private
-
-    def _filtered(self, member: tarfile.TarInfo, name: str) -> tarfile.TarInfo:
-        try:
-            return tarfile.data_filter(member.replace(name=name, deep=False), self._root)
-        except tarfile.AbsoluteLinkError:
-            _refuse(member, "archive-unsafe", f"is a link to an absolute name, {_target(member)}")
-        except tarfile.FilterError:
-            where = f", to {_target(member)}" if member.linkname else ""
-            _refuse(member, "archive-unsafe", f"leads out of the folder{where}")
 
     def _have_folder(self, name: str, member: tarfile.TarInfo) -> None:
         """Make a folder and those above it; what is no folder is not gone through."""
@@ -162,7 +153,7 @@ class _Growing:
         with open(os.open(path, flags, durable.SECRET), "wb", buffering=0) as file:
             for piece in content:
                 _write_whole(file.fileno(), piece)
-            os.fchmod(file.fileno(), member.mode or durable.SECRET)
+            os.fchmod(file.fileno(), _mode_of(member))
             os.utime(file.fileno(), (_time_of(member), _time_of(member)))
 
     def _add_link(self, member: tarfile.TarInfo, name: str) -> None:
@@ -218,6 +209,17 @@ def _vet_kind(member: tarfile.TarInfo) -> None:
         _refuse(member, "archive-unsafe", "would run as its owner: it has a setuid or setgid bit")
 
 
+def _vet_target(member: tarfile.TarInfo, name: str) -> None:
+    """What a link itself says. Where it leads by way of others is asked of the folder."""
+    if not (member.issym() or member.islnk()):
+        return
+    if member.linkname.startswith("/"):
+        _refuse(member, "archive-unsafe", f"is a link to an absolute name, {_target(member)}")
+    start = os.path.dirname(name) if member.issym() else ""
+    if os.path.normpath(os.path.join(start, member.linkname)).split("/")[0] == "..":
+        _refuse(member, "archive-unsafe", f"leads out of the folder, to {_target(member)}")
+
+
 def _is_text(name: str) -> bool:
     try:
         name.encode()
@@ -228,6 +230,12 @@ def _is_text(name: str) -> bool:
 
 def _target(member: tarfile.TarInfo) -> str:
     return shown(member.linkname)
+
+
+def _mode_of(member: tarfile.TarInfo) -> int:
+    """Its owner reads and writes it; others write nothing, and run only what the owner runs."""
+    mode = member.mode & 0o755
+    return (mode if mode & 0o100 else mode & ~0o111) | durable.SECRET
 
 
 def _time_of(member: tarfile.TarInfo) -> float:

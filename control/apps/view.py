@@ -12,7 +12,7 @@ def described(app: App) -> dict[str, Any]:
     instances = [] if app.fleet is None else app.fleet.instances
     return {
         "app": app.record.id,
-        "state": app.state.name.lower(),
+        "state": app.shown.name.lower(),
         "release": app.record.current,
         "deploying": app.record.deploying,
         "runtime": spec.runtime if spec else "",

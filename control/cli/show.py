@@ -50,6 +50,9 @@ def status(document: Document) -> str:
         text += "\n" + click.style(f"{mode['target']} is in {mode['kind']}", fg="yellow") + "\n"
     if document.get("bans"):
         text += f"\n{_count(document['bans'], 'ban')}: see 'edgectl bans'\n"
+    if document.get("isolation_missing"):
+        missing = [f"  {printable(sentence)}" for sentence in document["isolation_missing"]]
+        text += "\n" + "\n".join(["apps are kept apart less than they could be:", *missing]) + "\n"
     problems = document["problems"]
     if not problems:
         return text + "\n" + click.style("no problems", fg="green")

@@ -46,7 +46,7 @@ class Plan:
 
 
 class Instance:
-    """An instance. `why` says what was wrong last, `process` has the last lines."""
+    """An instance. `why` says what was wrong last, `last_output` what it printed then."""
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class Instance:
         self._ports = ports
         self._take = take
         self._changed = changed
+        self._last_words: tuple[bytes, ...] = ()
         self._wake = Signal()
         self.stopped = Signal()
 
@@ -81,8 +82,10 @@ class Instance:
 
     @property
     def last_output(self) -> str:
-        """The last lines of its last process."""
-        lines = self.process.last_lines if self.process is not None else ()
+        """The last lines of the process that has ended last, or of the only one that there was."""
+        lines = self._last_words
+        if not lines and self.process is not None:
+            lines = tuple(self.process.last_lines)
         return "\n".join(line.decode(errors="replace") for line in lines)
 
     def start(self) -> None:
@@ -228,6 +231,7 @@ class Instance:
     def _bury(self, ready_s: float) -> None:
         """After a death: wait for the next start, or for ever."""
         self.deaths = deaths_in_row(self.deaths, ready_s, self.plan.stable_s)
+        self._last_words = tuple(self.process.last_lines) if self.process is not None else ()
         log.warning("%s: %s (death %d)", self.plan.launch.name, self.why, self.deaths)
         self._wake.clear()
         self._advance(Event.DIED)

@@ -85,14 +85,14 @@ class Lines:
             self._watcher.start(self._read)
             return
         self._watcher.stop()
-        self._look_again(len(chunk) - taken)
-
-    def _look_again(self, rest: int) -> None:
-        is_waiting = 0 < rest == self._seen
+        is_waiting = not taken and len(chunk) == self._seen
         self._look_s = min(self._look_s * 2, LAST_LOOK_S) if is_waiting else FIRST_LOOK_S
-        self._seen = rest
+        self._seen = len(chunk) - taken
+        self._look_again(BREATH_S if len(chunk) >= CHUNK_BYTES else self._look_s)
+
+    def _look_again(self, pause_s: float) -> None:
         self._timer.close()
-        self._timer = gevent.get_hub().loop.timer(self._look_s if rest else BREATH_S)
+        self._timer = gevent.get_hub().loop.timer(pause_s)
         self._timer.start(self._read)
 
     def _hand_on(self, chunk: bytes, *, is_piece: bool) -> int:

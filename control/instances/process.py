@@ -170,12 +170,15 @@ class Process:
     def _wind_up(self, status: int | None) -> None:
         """Its end is told when the rest of it is gone and its last lines are read."""
         kin = self.record.kin
+        has_gone_on = status == 0 and bool(kin.pids())
         if not kin.kill():
             log.error("%s: some of its processes cannot be killed", self.record.name)
         for stream in self._streams:
             stream.finish()
         memory_kills = kin.cgroup.memory_kills() if kin.cgroup is not None else 0
         text = _ending(status) if status is not None else "ended"
+        if has_gone_on:
+            text += " and went to the background (an app must stay in the foreground)"
         if memory_kills:
             text += " since it used more memory than its limit"
         self.exit = Exit(text=text, status=status, out_of_memory=memory_kills > 0)

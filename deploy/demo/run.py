@@ -29,6 +29,7 @@ The demo runs. Try, in another terminal:
   curl -iN http://127.0.0.1:8080/sse       server-sent events; /ws is a WebSocket
   curl -i http://127.0.0.1:8080/hello      an answer by the hook in {folder}/hooks.py
   curl -i http://127.0.0.1:8080/old/x      a redirect; /teapot is a fixed answer
+  curl -ik https://app.localhost:8443/     an app that sleeps after 10 s, and wakes for a request
   curl -ik https://localhost:8443/         with TLS; `edgectl trust` has your browser believe it
 
   {edgectl} --socket {folder}/run/edged.sock status
@@ -77,6 +78,7 @@ def _folder() -> Iterator[Path]:
         copy = Path(name)
         copy.chmod(0o755)
         shutil.copy(DEMO / "hooks.py", copy)
+        shutil.copytree(DEMO / "app", copy / "app")
         text = (DEMO / "edged.toml").read_text(encoding="utf-8")
         # The workers run this very checkout, which nobody else can read: they must stay root.
         text = text.replace("[server]\n", '[server]\nuser = "root"\n', 1)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from tests.bench import balance, cores, memory, peers, scenarios
+from tests.bench import apps, balance, cores, memory, peers, scenarios
 from tests.bench import secure as tls
 from tests.bench.scenarios import Outcome, Scenario
 from tests.bench.servers import Bench
@@ -33,10 +33,15 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "tls-handshakes": tls.handshakes,
     "tls-connections": tls.connections,
     "certificates": tls.certificates,
+    "cold-start": apps.cold_start,
+    "crowd": apps.crowd,
+    "wakes": apps.wakes,
+    "deploying": apps.deploying,
+    "asleep": apps.asleep,
     "spread": balance.spread,
     "chaos": balance.chaos,
 }
-ALONE: Final = {"spread", "chaos"}
+ALONE: Final = {"spread", "chaos", "cold-start", "crowd", "wakes", "deploying", "asleep"}
 """They bring origins and a load of their own: no other program is needed."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from control import metrics as edged_metrics
+from control.cli.main import edgectl
 from control.config.reference import as_markdown
 from control.manifest.reference import as_markdown as apps_as_markdown
 from control.metrics import EdgeCollector
@@ -13,11 +14,12 @@ from tests.docs.pages import ROOT
 
 PAGE = ROOT / "control" / "README.md"
 APPS_PAGE = ROOT / "control" / "manifest" / "README.md"
+VERBS_PAGE = ROOT / "control" / "cli" / "README.md"
 
 
 def main() -> int:
     """Write the pages anew."""
-    for page in (PAGE, APPS_PAGE):
+    for page in (PAGE, APPS_PAGE, VERBS_PAGE):
         page.write_text(renewed(page), encoding="utf-8")
     return 0
 
@@ -27,6 +29,8 @@ def renewed(page: Path) -> str:
     text = page.read_text(encoding="utf-8")
     if page == APPS_PAGE:
         return _replaced(page, text, "apps", apps_as_markdown().strip())
+    if page == VERBS_PAGE:
+        return _replaced(page, text, "verbs", "\n".join(verbs()))
     text = _replaced(page, text, "settings", as_markdown().strip())
     return _replaced(page, text, "metrics", "\n".join(metrics()))
 
@@ -40,6 +44,14 @@ def metrics() -> Iterator[str]:
         name = f"{family.name}_total" if family.type == "counter" else family.name
         labels = ", ".join(f"`{label}`" for label in getattr(family, "_labelnames", ()))
         yield f"| `{name}` | {family.type} | {labels} | {family.documentation} |"
+
+
+def verbs() -> Iterator[str]:
+    """A table of all verbs of `edgectl`."""
+    yield "| verb | what it shows or does |"
+    yield "|---|---|"
+    for name, verb in edgectl.commands.items():
+        yield f"| `{name}` | {verb.get_short_help_str(200)} |"
 
 
 # Private

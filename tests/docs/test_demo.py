@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 from tests.docs.pages import ROOT
 from tests.support.client import Client, fetch
 from tests.support.edged import Edged
+from tests.support.eventually import eventually
 from tests.support.ports import free_address, free_port
 from tests.support.tls_client import TlsClient, context_for
 
@@ -36,10 +38,10 @@ def demo() -> Iterator[Edged]:
         https = free_address()
         body = mark + rest.replace("127.0.0.1:9180", f"127.0.0.1:{port}")
         files = {"hooks.py": (DEMO / "hooks.py").read_text(encoding="utf-8")}
+        edged = Edged(body, server=f'{hooks[0]}\nhttps = ["{https}"]', files=files, workers=2)
+        shutil.copytree(DEMO / "app", edged.folder / "app")
         try:
-            with Edged(
-                body, server=f'{hooks[0]}\nhttps = ["{https}"]', files=files, workers=2
-            ) as edged:
+            with edged:
                 yield edged
         finally:
             origin.kill()
@@ -63,6 +65,24 @@ def test_it_speaks_tls_on_the_port_that_it_prints(demo: Edged) -> None:
     [https] = demo.ctl_json("status")["https"]
     with TlsClient(https, "localhost", context_for(None)) as client:
         assert b"<html" in client.get(host="localhost")
+
+
+def test_its_app_is_deployed_sleeps_and_wakes(demo: Edged) -> None:
+    assert "curl -ik https://app.localhost:8443/ " in (DEMO / "run.py").read_text(encoding="utf-8")
+    [https] = demo.ctl_json("status")["https"]
+
+    def ask() -> bytes:
+        with TlsClient(https, "app.localhost", context_for(None)) as client:
+            return client.get(host="app.localhost")
+
+    def state() -> str:
+        [app] = demo.ctl_json("apps")["apps"]
+        return str(app["state"])
+
+    first = eventually(ask, 40)
+    assert first.startswith(b"Process ")
+    eventually(lambda: state() == "asleep", 30)
+    assert ask().split()[1] != first.split()[1]
 
 
 def test_events_come_one_by_one(demo: Edged) -> None:

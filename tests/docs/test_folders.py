@@ -9,7 +9,7 @@ from edge.access_log import line_of
 from supervisor.lifecycle import Event, IllegalTransition, State, advance
 from tests.architecture.sources import PACKAGES, code_folders
 from tests.docs.pages import ROOT, quoted, rows
-from tests.docs.reference import APPS_PAGE, PAGE, renewed
+from tests.docs.reference import APPS_PAGE, PAGE, VERBS_PAGE, renewed
 
 FOLDERS = [
     *(folder for folder in code_folders() if folder.relative_to(ROOT).parts[0] in PACKAGES),
@@ -65,7 +65,7 @@ def test_the_page_of_the_tests_names_their_folders() -> None:
     assert named == there, "tests/README.md has a row for each folder that has a file"
 
 
-@pytest.mark.parametrize("page", [PAGE, APPS_PAGE], ids=lambda page: page.parent.name)
+@pytest.mark.parametrize("page", [PAGE, APPS_PAGE, VERBS_PAGE], ids=lambda page: page.parent.name)
 def test_the_made_parts_of_a_reference_are_up_to_date(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text == renewed(page), "run: python -m tests.docs.reference"

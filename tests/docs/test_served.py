@@ -18,7 +18,7 @@ from tests.support.web_origin import WebOrigin
 README = ROOT / "README.md"
 
 NOT_RUN = ("stop", "upgrade", "-f", "completion", "logs reopen", "jq",
-           "certs re")  # fmt: skip
+           "certs re", "edgectl dev")  # fmt: skip
 """Examples that end or replace the edged, do not end, or need files and programs of their own:
 the tests of edgectl and tests/spec have these verbs."""
 

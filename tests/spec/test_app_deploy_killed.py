@@ -136,6 +136,15 @@ def stability(deploy: Deploy) -> None:
     deploy.await_line("watched for")
 
 
+def hold(deploy: Deploy) -> None:
+    content = archive_of(deploy.shop.write("two", limits=LIMITS).folder)
+    told = b""
+    with begin_upload(deploy.platform.edged, deploy.shop, content, hold_s=60) as sent:
+        while b'"held"' not in told:
+            told += sent.recv(4096)
+        deploy.platform.kill_control()
+
+
 def switch(deploy: Deploy) -> None:
     ask_slowly(deploy)
     deploy.begin()
@@ -162,6 +171,7 @@ MOMENTS = {
     "start": gate("start"),
     "prove": gate("prove"),
     "stability window": stability,
+    "hold": hold,
     "switch": switch,
     "drain": drain,
 }

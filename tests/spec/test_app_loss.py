@@ -115,6 +115,26 @@ def test_worker_rolls_and_upgrades_keep_the_same_instances_and_fail_no_request(
     eventually(lambda: is_whole(platform, shop, pids))
 
 
+def test_a_deploy_has_as_many_instances_as_the_app_was_scaled_to_from_the_first_moment(
+    platform: Platform, shop: Shop
+) -> None:
+    assert platform.edged.ctl("scale", shop.id, "4")
+    platform.deploy(shop.write("two", SLOW, instances=1))
+    assert [each["state"] for each in platform.app(shop)["instances"]] == ["ready"] * 4
+    assert all(".2." in each["name"] for each in platform.app(shop)["instances"])
+
+
+def test_a_deploy_of_a_stopped_app_starts_it_also_for_the_next_control(
+    platform: Platform, shop: Shop
+) -> None:
+    assert platform.edged.ctl("stop", shop.id)
+    assert platform.ask(shop).startswith("503")
+    platform.deploy(shop.write("two", SLOW, instances=1))
+    platform.kill_control()
+    assert platform.release_of(shop) == "two"
+    assert not platform.kept(shop)["stopped"]
+
+
 def test_a_deploy_while_control_was_just_killed_and_workers_roll_fails_no_request(
     platform: Platform, shop: Shop
 ) -> None:

@@ -72,7 +72,7 @@ def test_an_app_that_wakes_too_slowly_is_a_504(served: Edged, tmp_path: Path) ->
     have(served, "slow", "start_s", 60)
     began = time.monotonic()
     assert reason(ask(served, "slow")) == (504, "app-start-timeout")
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 5.0
     have(served, "slow", "start_s", 0)
     eventually(lambda: ask(served, "slow").status == 200)  # as it is tried again
 
@@ -139,11 +139,11 @@ def test_edged_starts_without_waiting_for_its_apps(tmp_path: Path) -> None:
     with Edged(workers=2) as edged:
         deploy(edged, write_app(tmp_path / "steady", more=always))
         deploy(edged, write_app(tmp_path / "swift"))
-        have(edged, "steady", "start_s", 4)
+        have(edged, "steady", "start_s", 6)
         edged.stop(expect=0)
         began = time.monotonic()
         edged.start()
         assert ask(edged, "swift").status == 200
-        assert time.monotonic() - began < 3.5
+        assert time.monotonic() - began < 5.0
         assert state_of(edged, "steady") == "waking"  # by itself, as one must always run
         assert ask(edged, "steady").status == 200

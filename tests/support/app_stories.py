@@ -84,7 +84,7 @@ It notes each start in its data folder. Numbers in files there say how it does: 
 """
 
 UPGRADE: Final = (
-    "GET /socket HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
@@ -166,7 +166,7 @@ def begin(edged: Edged, name: str, target: str = "/", *, patience_s: float = 20.
 def open_socket(edged: Edged, name: str) -> Client:
     """A WebSocket of an app, or what stands for one: edged looks at no frame."""
     client = Client(edged.address)
-    client.send(UPGRADE.format(host=f"{name}.test").encode())
+    client.send(UPGRADE.format(host=f"{name}.test", path="/socket").encode())
     assert client.read_answer().status == 101
     return client
 

@@ -24,6 +24,7 @@ from control.instances import pipes
 from tests.support.client import fetch
 from tests.support.edged import Edged
 from tests.support.eventually import eventually
+from tests.support.load import Load
 from tests.support.programs import PYTHON
 
 SERVE: Final = """
@@ -137,9 +138,9 @@ class Platform:
         """Of the instances that serve it."""
         return sorted(each["pid"] or 0 for each in self.app(shop).get("instances", ()))
 
-    def ask(self, shop: Shop) -> str:
+    def ask(self, shop: Shop, target: str = "/") -> str:
         """What it answers, with its status when that is not 200."""
-        answer = fetch(self.edged.address, "/", host=shop.host)
+        answer = fetch(self.edged.address, target, host=shop.host)
         text = answer.body.decode(errors="replace").strip()
         return text if answer.status == 200 else f"{answer.status} {text}"
 
@@ -230,13 +231,29 @@ def archive_of(folder: Path) -> bytes:
         return archive.read()
 
 
-def begin_upload(edged: Edged, shop: Shop, content: bytes, size: int = -1) -> socket.socket:
+def begin_upload(
+    edged: Edged, shop: Shop, content: bytes, size: int = -1, hold_s: int = 0
+) -> socket.socket:
     """Send the head of a deploy straight to the API, and that of its body."""
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.settimeout(30.0)
     link.connect(str(edged.socket_path))
     length = size if size >= 0 else len(content)
-    path = f"/v1/deploy?name={shop.name}&env={shop.env}"
+    path = f"/v1/deploy?name={shop.name}&env={shop.env}&hold={hold_s}"
     head = f"POST {path} HTTP/1.1\r\nHost: edged\r\nContent-Length: {length}\r\n\r\n"
     link.sendall(head.encode() + content)
     return link
+
+
+@contextmanager
+def serving_meanwhile(platform: Platform, folder: Path) -> Iterator[Shop]:
+    """Another app, under load all the while: nothing of that may fail."""
+    shop = Shop(folder).write("well")
+    if not platform.app(shop):
+        platform.deploy(shop)
+    address = platform.edged.address
+    with Load(address, kept=4, fresh=2, rate=100, host=shop.host, path="/") as load:
+        yield shop
+        report = load.stop()
+    assert report.failed == 0, report
+    assert set(report.statuses) == {"200"}, report

@@ -288,9 +288,9 @@ class Edged:
 
     # Steering
 
-    def ctl(self, *arguments: str, timeout_s: float = 60.0) -> Outcome:
-        """Run edgectl against it."""
-        return self._finish(self._begin(arguments), timeout_s)
+    def ctl(self, *arguments: str, timeout_s: float = 60.0, feed: str = "") -> Outcome:
+        """Run edgectl against it; `feed` is on its standard input."""
+        return self._finish(self._begin(arguments, bool(feed)), timeout_s, feed)
 
     def python(self, text: str) -> Outcome:
         """Run a program beside it, with the code of this edged."""
@@ -350,25 +350,25 @@ class Edged:
 
     # Private
 
-    def _begin(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
+    def _begin(self, arguments: tuple[str, ...], feeds: bool = False) -> subprocess.Popen[str]:
         code = "import sys; from control.cli.main import main; sys.exit(main())"
         ctl = [sys.executable, "-c", code, "--socket", str(self.socket_path)]
-        return self._run([*ctl, *arguments])
+        return self._run([*ctl, *arguments], feeds)
 
-    def _run(self, command: list[str]) -> subprocess.Popen[str]:
+    def _run(self, command: list[str], feeds: bool = False) -> subprocess.Popen[str]:
         return subprocess.Popen(
             command,
             cwd=self.folder,
             env={**self._environ, "COLUMNS": "200"},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if feeds else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def _finish(self, process: subprocess.Popen[str], timeout_s: float) -> Outcome:
+    def _finish(self, process: subprocess.Popen[str], timeout_s: float, feed: str = "") -> Outcome:
         try:
-            out, err = process.communicate(timeout=timeout_s)
+            out, err = process.communicate(feed or None, timeout=timeout_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.communicate()

@@ -89,7 +89,7 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
     "a link out": (
         zipped(link("a", "../x")),
         "archive-unsafe",
-        "a leads out of the folder, to ../x",
+        "a (leads out of the folder|is a link that leads out), to ../x",
     ),
     "an absolute link": (
         zipped(link("a", "/etc/passwd")),
@@ -106,7 +106,7 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
         "archive-unsafe",
         "a is a link that leads out",
     ),
-    "a link out and back": (zipped(link("a", "./../release/x")), "archive-unsafe", "a leads out"),
+    "a link out and back": (zipped(link("a", "./../release/x")), "archive-unsafe", "leads out"),
     "links in a circle": (zipped(link("a", "b"), link("b", "a")), "archive-unsafe", "b is a link"),
     "a path too long for realpath": (
         zipped(
@@ -131,7 +131,11 @@ HOSTILE: dict[str, tuple[bytes, str, str]] = {
         "archive-unsafe",
         "a/b lies beneath a",
     ),
-    "a hard link out": (zipped(hard("a", "../../etc/passwd")), "archive-unsafe", "a leads out"),
+    "a hard link out": (
+        zipped(hard("a", "../../etc/passwd")),
+        "archive-unsafe",
+        "a (leads out|is a hard link to ../../etc/passwd, which is no file that came before)",
+    ),
     "an absolute hard link": (
         zipped(hard("a", "/etc/passwd")),
         "archive-unsafe",

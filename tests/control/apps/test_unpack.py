@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,14 @@ from tests.control.apps.hostile import (
 SMALL = Limits(files=20, unpacked_bytes=100_000)
 
 
+@pytest.fixture(autouse=True, params=["with a filter", "without"])
+def python(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of this version, and of one whose tarfile has no filters yet."""
+    if request.param == "without":
+        monkeypatch.delattr(tarfile, "data_filter", raising=False)
+        monkeypatch.delattr(tarfile.TarInfo, "replace", raising=False)
+
+
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_archive_is_refused_and_leaves_nothing(case: str, tmp_path: Path) -> None:
     content, code, message = HOSTILE[case]
@@ -49,6 +58,18 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(case: str, tmp_path: Pa
     assert re.search(message, refusal.value.message), refusal.value.message
     assert str(tmp_path) not in refusal.value.message or code == "archive-unwritable"
     assert [path.name for path in tmp_path.rglob("*")] == ["above"]
+
+
+def test_a_python_without_filters_for_archives_unpacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("data_filter", "FilterError", "AbsoluteLinkError"):  # as Debian 12's is
+        monkeypatch.delattr(tarfile, name, raising=False)
+    unpack(io.BytesIO(zipped(file("a.txt", b"hello"), link("b", "a.txt"))), str(tmp_path / "app"))
+    assert (tmp_path / "app" / "b").read_bytes() == b"hello"
+    for bad in (link("b", "../a"), link("b", "/a"), hard("b", "../a")):
+        with pytest.raises(Refused, match="refused: b "):
+            unpack(io.BytesIO(zipped(bad)), str(tmp_path / "bad"))
 
 
 def test_a_good_archive_becomes_its_folder(tmp_path: Path) -> None:

@@ -120,3 +120,10 @@ def test_a_reader_that_is_killed_loses_no_line_and_the_app_notices_nothing(bench
 def run_control(bench: Bench, out: Path, *arguments: str) -> subprocess.Popen:
     command = [sys.executable, "-m", "tests.support.app_control", str(bench.folder), str(out)]
     return subprocess.Popen([*command, *arguments], cwd=ROOT)
+
+
+def test_lines_that_are_all_as_long_are_read_as_fast_as_others(bench: Bench) -> None:
+    text = "import os\nfor _ in range(400):\n    os.write(1, (b'x' * 150 + b'\\n') * 100)\n"
+    process = bench.run(text)
+    assert process.ended.wait(5), len(bench.out())
+    assert len(bench.out()) == 40_000
