@@ -1,4 +1,10 @@
-"""`edgectl dev`: an app in its own folder, with an edged of its own."""
+"""`edgectl dev`: an app in its own folder, with an edged of its own.
+
+What is other than on a server: one instance that does not sleep, no stability window,
+NAME.localhost for the routes, the PATH of who started it. While a new one does not start, the old
+one serves. A file that the app itself writes belongs into DATA_DIR or into .edgeignore: it would
+be a change.
+"""
 
 import os
 import signal
@@ -93,9 +99,10 @@ def _serve(place: Place) -> None:
             _go_on(place, server, logs, changed)
     finally:
         # A second Ctrl-C must not leave half of it running.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         logs.end()
         server.end()
+        signal.signal(signal.SIGINT, before)
 
 
 def _go_on(place: Place, server: Server, logs: Logs, changed: Iterator[list[str]]) -> None:

@@ -100,7 +100,10 @@ class Terminal:
         return answer.body.decode()
 
     def wait(self) -> int:
-        eventually(lambda: self.read() is not None and self.process.poll() is not None, 20)
+        try:
+            eventually(lambda: self.read() is not None and self.process.poll() is not None, 20)
+        except AssertionError:
+            raise AssertionError(f"it has not ended:\n{self.read()}") from None
         return self.process.returncode
 
     def close(self) -> None:
@@ -191,7 +194,8 @@ def test_its_certificate_is_of_its_own_ca(terminal: Terminal) -> None:
     terminal.sees("q: quit")
     found = re.search(r"https://shop\.localhost:(\d+)/", terminal.read())
     assert found
-    (root,) = terminal.folder.parent.glob("state/edged/dev/*/state/authority/*/cert.pem")
+    found_pems = terminal.folder.parent.glob("state/edged/dev/*/state/**/cert.pem")
+    root = next(path for path in found_pems if path.parent.name == "root")
     context = ssl.create_default_context(cafile=str(root))
     port = int(found[1])
     with (
