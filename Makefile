@@ -19,7 +19,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 test: lint ## format, lint, types, import contracts, tests
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 bench: $(VENV)/.ready ## ratios against nginx, HAProxy and Caddy
 	$(BIN)/python -m tests.bench

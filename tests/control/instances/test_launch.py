@@ -81,7 +81,10 @@ def test_it_has_no_new_rights_a_narrow_mask_and_goes_before_edged(bench: Bench) 
 def test_no_signal_is_blocked_and_none_ignored(bench: Bench) -> None:
     process = bench.launch("/bin/sh", "-c", "grep -E 'SigBlk|SigIgn' /proc/self/status")
     process.ended.wait(10)
-    assert [int(line.split()[1], 16) for line in bench.out()] == [0, 0]
+    blocked, ignored = (int(line.split()[1], 16) for line in bench.out())
+    # Signals 32 and 33 are the C library's own: who was started by posix_spawn, as `make` does it,
+    # ignores them, and so does all that it starts.
+    assert (blocked, ignored & ~(0b11 << 31)) == (0, 0)
 
 
 def test_a_listening_socket_is_descriptor_3(bench: Bench) -> None:
