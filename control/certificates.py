@@ -17,7 +17,6 @@ import gevent
 from gevent.event import Event
 
 from control import tickets
-from control.acme.keeper import Store
 from control.authority import Authority, is_due
 from control.certstore import CertificateStore, store_of
 from control.config.hosts import Acme, HostTls
@@ -27,6 +26,7 @@ from control.issuing import Issuing, issuing_of
 from control.provider import BadFile, Provider, has_certificate, is_public, moment
 from control.publish import Changes, Publisher
 from control.refusal import Refused
+from control.store import Store
 from edge.table.model import Certificate, decode_certificate, encode
 from supervisor.spec import Spec
 

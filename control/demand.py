@@ -9,11 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from control.acme.keeper import Store
 from control.acme.ondemand import AskSpec, OnDemand, Verdict
 from control.config.address import is_hostname
 from control.config.hosts import ON_DEMAND, HostTls
 from control.refusal import Refused
+from control.store import Store
 from edge.tls.contexts import is_on_demand
 
 log = logging.getLogger("control.certificates")

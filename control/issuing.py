@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from control.acme.alpn import challenge_certificate
-from control.acme.keeper import Keeper, Store
+from control.acme.keeper import Keeper
 from control.acme.spec import (
     LETS_ENCRYPT,
     Authority,
@@ -26,6 +26,7 @@ from control.config.hosts import Acme, HostTls
 from control.events import Events
 from control.publish import Changes, Publisher
 from control.refusal import Refused
+from control.store import Store
 from edge.table.model import Certificate, encode
 
 log = logging.getLogger("control.issuing")

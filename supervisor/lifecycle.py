@@ -11,6 +11,8 @@ children, it only tries less often. A child that was told to go is GONE when it 
 from enum import Enum, auto
 from typing import Final
 
+from supervisor.transitions import follow
+
 
 class State(Enum):
     """Where a child is in its life."""
@@ -34,15 +36,6 @@ class Event(Enum):
     STOP = auto()
     EXITED = auto()
     RESTART = auto()  # its delay is over
-
-
-class IllegalTransition(Exception):
-    """A child got an event that makes no sense in its state: a bug in us, never in the child."""
-
-    def __init__(self, state: State, event: Event) -> None:
-        super().__init__(f"{event.name} is illegal in {state.name}")
-        self.state = state
-        self.event = event
 
 
 TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
@@ -72,7 +65,4 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 
 def advance(state: State, event: Event) -> State:
     """Return the state that follows, or raise `IllegalTransition`."""
-    try:
-        return TRANSITIONS[state][event]
-    except KeyError:
-        raise IllegalTransition(state, event) from None
+    return follow(TRANSITIONS, state, event)

@@ -10,7 +10,7 @@ import hashlib
 import logging
 import random
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import gevent
 from gevent.event import Event
@@ -30,6 +30,7 @@ from control.acme.watched import Watched
 from control.acme.windows import Windows
 from control.events import Events
 from control.refusal import Refused
+from control.store import Store
 
 log = logging.getLogger("control.acme")
 
@@ -42,16 +43,6 @@ SLICE: Final = 200
 """After so many of ten thousand certificates others get their turn."""
 KEPT: Final = "acme/"
 TALLY: Final = "acme-tally"
-
-
-class Store(Protocol):
-    """Where values are kept, as `control.state.State` does. Raises `Refused`."""
-
-    def keep(self, name: str, value: object) -> None:
-        """Keep it instead of the one of that name."""
-
-    def kept(self, name: str) -> Any:  # noqa: ANN401  what was kept
-        """The value of that name, or None."""
 
 
 class Keeper:

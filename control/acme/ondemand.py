@@ -73,7 +73,7 @@ class OnDemand:
         flight = self._flights.get(name)
         if flight is None:
             if len(self._flights) >= WAITING:
-                log.warning("too many names are asked about: %s is denied for now", name)
+                log.warning("%d names are asked about: %s is not, and is refused", WAITING, name)
                 return Verdict.SILENCE
             # A greenlet of its own: whoever asked first may be gone before the answer comes.
             flight = self._flights[name] = gevent.spawn(self._fly, name)

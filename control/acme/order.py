@@ -13,6 +13,8 @@ for before a second one is asked for.
 from enum import Enum, auto
 from typing import Final
 
+from supervisor.transitions import follow
+
 
 class State(Enum):
     """Where an order is in its life."""
@@ -39,15 +41,6 @@ class Event(Enum):
     ISSUE = auto()  # the CA has signed
     STORE = auto()  # chain and key were written down
     FAIL = auto()  # the CA will not do it in this order
-
-
-class IllegalTransition(Exception):
-    """An order got an event that makes no sense in its state: a bug in us, never in the CA."""
-
-    def __init__(self, state: State, event: Event) -> None:
-        super().__init__(f"{event.name} is illegal in {state.name}")
-        self.state = state
-        self.event = event
 
 
 TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
@@ -77,10 +70,7 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 
 def advance(state: State, event: Event) -> State:
     """Return the state that follows, or raise `IllegalTransition`."""
-    try:
-        return TRANSITIONS[state][event]
-    except KeyError:
-        raise IllegalTransition(state, event) from None
+    return follow(TRANSITIONS, state, event)
 
 
 def is_over(state: State) -> bool:

@@ -1,5 +1,6 @@
 """What the admin API can be asked of apps: one method per verb, from plain values to a document."""
 
+import contextlib
 import io
 import os
 import tempfile
@@ -178,17 +179,19 @@ def _line(line: Line) -> Document:
 def _spooled(body: IO[bytes], folder: str) -> IO[bytes]:
     """The body in a file without a name. Raises `Refused`."""
     try:
-        os.makedirs(folder, 0o711, exist_ok=True)
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  the caller closes it
-        size = 0
-        while chunk := body.read(CHUNK_BYTES):
-            size += len(chunk)
-            if size > UPLOAD_BYTES:
-                file.close()
-                raise Refused("too-large", f"The archive has more than {UPLOAD_BYTES} bytes.")
-            file.write(chunk)
-        file.flush()
-        file.seek(0)
+        with contextlib.ExitStack() as opened:
+            os.makedirs(folder, 0o711, exist_ok=True)
+            file = opened.enter_context(tempfile.TemporaryFile(dir=folder))
+            size = 0
+            while chunk := body.read(CHUNK_BYTES):
+                size += len(chunk)
+                if size > UPLOAD_BYTES:
+                    text = f"The archive has more than {UPLOAD_BYTES} bytes."
+                    raise Refused("too-large", text)
+                file.write(chunk)
+            file.flush()
+            file.seek(0)
+            opened.pop_all()  # it is whole: the deploy closes it
     except OSError as error:
         text = f"the archive is not kept in {folder}: {error.strerror or error}."
         raise Refused("disk-full", text) from None

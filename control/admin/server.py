@@ -12,7 +12,7 @@ import pwd
 import socket as stdlib_socket
 import struct
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import gevent
 from gevent import pywsgi, socket
@@ -32,6 +32,13 @@ class Peer(NamedTuple):
 
     refusal: str = ""  # why it may not
     is_worker: bool = False  # it may ask for wishes only
+
+
+class Connection(Protocol):
+    """What is asked of a connection's socket: who is at its other end."""
+
+    def getsockopt(self, level: int, option: int, size: int, /) -> bytes:
+        """As `socket.getsockopt` with a size. Raises `OSError`."""
 
 
 class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
@@ -88,7 +95,7 @@ class Server(pywsgi.WSGIServer):  # type: ignore[misc]
         self,
         fd: int,
         application: Callable[..., Iterable[bytes]],
-        check: Callable[[Any], Peer] = lambda _: Peer(),
+        check: Callable[[Connection], Peer] = lambda _: Peer(),
     ) -> None:
         """`check` says of a connection who its peer is."""
         self.check = check
@@ -120,7 +127,7 @@ class PeerCheck:
     def __repr__(self) -> str:
         return f"<PeerCheck {self._path}>"
 
-    def __call__(self, connection: Any) -> Peer:  # noqa: ANN401  a gevent socket
+    def __call__(self, connection: Connection) -> Peer:
         """The peer of a connection."""
         size = struct.calcsize("3i")
         ucred = connection.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_PEERCRED, size)
@@ -154,7 +161,7 @@ class _Quiet:
         """Nothing is held back."""
 
 
-def _groups(connection: Any, uid: int, gid: int) -> list[int]:  # noqa: ANN401
+def _groups(connection: Connection, uid: int, gid: int) -> list[int]:
     try:
         packed = connection.getsockopt(stdlib_socket.SOL_SOCKET, SO_PEERGROUPS, 1024)
         return list(struct.unpack(f"{len(packed) // 4}I", packed))

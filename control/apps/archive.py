@@ -5,6 +5,7 @@ not be what it is on another machine is refused with its name: a link out of the
 that is not UTF-8.
 """
 
+import contextlib
 import errno
 import gzip
 import os
@@ -29,13 +30,11 @@ Progress = Callable[[int], None]
 def pack(folder: str, progress: Progress = lambda _: None) -> IO[bytes]:
     """The archive of a folder, as an unnamed file at its beginning. Raises `Refused`."""
     try:
-        file = cast(IO[bytes], tempfile.TemporaryFile())  # noqa: SIM115  the caller's
-        try:
+        with contextlib.ExitStack() as opened:
+            file: IO[bytes] = opened.enter_context(tempfile.TemporaryFile())
             write_archive(folder, file, progress)
             file.seek(0)
-        except BaseException:
-            file.close()
-            raise
+            opened.pop_all()  # it is whole: the caller closes it
     except OSError as error:
         code = "disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "pack-failed"
         where = tempfile.gettempdir()
@@ -57,8 +56,7 @@ def write_archive(folder: str, into: IO[bytes], progress: Progress = lambda _: N
     ):
         for name in names:
             _add(archive, folder, name, progress)
-            # It keeps all that it has written, for questions that nobody asks.
-            archive.members.clear()  # type: ignore[attr-defined]
+            archive.getmembers().clear()  # what it keeps of all, for questions that nobody asks
 
 
 # Private

@@ -11,7 +11,6 @@ from typing import Any, Final
 import gevent
 from gevent.queue import Queue
 
-from control.acme.keeper import Store
 from control.apps import builder, inplace
 from control.apps.app import LOOK_S, App
 from control.apps.recall import recall
@@ -31,6 +30,7 @@ from control.instances.ports import Ports
 from control.instances.spawn import Spawner
 from control.manifest.spec import AppSpec
 from control.refusal import Refused
+from control.store import Store
 from edge.shared.segment import Segment
 from edge.table.model import Route
 from supervisor.spec import Spec

@@ -8,22 +8,23 @@ Rule 3: nobody waits for this: not the start, not a reload. A deploy that a deat
         off is begun again by the next one.
 """
 
+import contextlib
 import logging
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
-from control.acme.keeper import Store
 from control.apps.deploys import Deploys
-from control.apps.packing import pack_as_owner
+from control.apps.packing import Packed, pack_as_owner
 from control.config.app_folders import AppFolder
 from control.refusal import Refused
+from control.store import Store
 
 log = logging.getLogger("control.apps")
 
@@ -132,35 +133,38 @@ class Folders:
     def _deploy(self, folder: Folder) -> None:
         """Raises `Refused` and `OSError`."""
         os.makedirs(self._desk.tools.folder, 0o711, exist_ok=True)
-        archive = tempfile.TemporaryFile(dir=self._desk.tools.folder)  # noqa: SIM115  deploy closes it
-        try:
-            packed = pack_as_owner(folder.folder, folder.env, self._digest(folder), archive)
+        with contextlib.ExitStack() as opened:
+            archive = opened.enter_context(tempfile.TemporaryFile(dir=self._desk.tools.folder))
+            packed = self._packed(folder, archive)
             app_id = f"{packed.name}/{packed.env}"
-            self._claim(folder, app_id)
-        except BaseException as error:
-            archive.close()
-            if isinstance(error, Refused):
-                text = f"{folder.folder} is not deployed: {error.message}"
-                self._desk.tools.events.add("deploy-failed", text, folder=folder.folder)
-            raise
-        app = self._desk.apps.get(app_id)
-        if app is not None and app.record.stopped and not folder.was_removed:
-            folder.state = "stopped"
-            archive.close()
-            return
-        folder.message = ""
-        if not packed.is_packed:
-            archive.close()
-            if folder.was_removed:
-                self._desk.begin(app_id)
-            folder.state, folder.was_removed = "unchanged", False
-            return
+            app = self._desk.apps.get(app_id)
+            if app is not None and app.record.stopped and not folder.was_removed:
+                folder.state = "stopped"
+                return
+            folder.message = ""
+            if not packed.is_packed:
+                if folder.was_removed:
+                    self._desk.begin(app_id)
+                folder.state, folder.was_removed = "unchanged", False
+                return
+            opened.pop_all()  # the deploy closes it
         folder.state = "deploying"
         for document in self._deploys.deploy(archive, packed.name, packed.env):
             if document is not None and "error" in document:
                 raise Refused(document["error"], _explained(document))
         folder.digest, folder.was_removed = packed.digest, False
         folder.state = "deployed"
+
+    def _packed(self, folder: Folder, archive: IO[bytes]) -> Packed:
+        """Raises `Refused`, which is an event."""
+        try:
+            packed = pack_as_owner(folder.folder, folder.env, self._digest(folder), archive)
+            self._claim(folder, f"{packed.name}/{packed.env}")
+        except Refused as error:
+            text = f"{folder.folder} is not deployed: {error.message}"
+            self._desk.tools.events.add("deploy-failed", text, folder=folder.folder)
+            raise
+        return packed
 
     def _digest(self, folder: Folder) -> str:
         """What was deployed, as long as it is there."""

@@ -7,11 +7,11 @@ removed. One that was is finished: it only had to end what served before.
 import logging
 from collections.abc import Iterable
 
-from control.acme.keeper import Store
 from control.apps.app import App
 from control.apps.record import INDEX, KEPT, AppRecord, record_of
 from control.apps.tools import Tools
 from control.instances.strays import end_strays
+from control.store import Store
 
 log = logging.getLogger("control.apps")
 

@@ -12,7 +12,7 @@ import binascii
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NoReturn, Protocol
+from typing import Final, NoReturn, TypeVar
 
 import gevent
 from gevent.lock import RLock
@@ -20,6 +20,7 @@ from gevent.lock import RLock
 from control.apps.delivery import SecretValues
 from control.apps.keyfile import ID_BYTES, OVERHEAD_BYTES, Key, KeyFile, new_key
 from control.refusal import Refused
+from control.store import Store
 
 KEY_NAME: Final = "secrets.key"
 VALUE_BYTES: Final = 64 * 1024
@@ -37,16 +38,7 @@ OF_APP: Final = "secrets/"
 _NAME: Final = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{NAME_LENGTH - 1}}}")
 
 Sealed = dict[str, bytes]
-
-
-class Store(Protocol):
-    """Where values are kept, as `control.state.State` does. Raises `Refused`."""
-
-    def keep(self, name: str, value: object) -> None:
-        """Keep it instead of the one of that name."""
-
-    def kept(self, name: str) -> Any:  # noqa: ANN401  what was kept
-        """The value of that name, or None."""
+T = TypeVar("T")
 
 
 class Secrets:
@@ -174,27 +166,30 @@ class Secrets:
     # What is kept
 
     def _index(self) -> list[str]:
-        return list(self._read(INDEX, "apps", []))
+        nothing: list[str] = []
+        return list(self._read(INDEX, "apps", nothing))
 
     def _keep_index(self, apps: list[str]) -> None:
         self._store.keep(INDEX, {"version": FORMAT, "apps": apps})
 
     def _sealed(self, app: str) -> Sealed:
-        return {
-            name: _decoded(each) for name, each in self._read(OF_APP + app, "secrets", {}).items()
-        }
+        nothing: dict[str, str] = {}
+        written = self._read(OF_APP + app, "secrets", nothing)
+        return {name: _decoded(each) for name, each in written.items()}
 
     def _keep(self, app: str, sealed: Sealed) -> None:
         written = {name: base64.b64encode(each).decode() for name, each in sealed.items()}
         self._store.keep(OF_APP + app, {"version": FORMAT, "secrets": written})
 
-    def _read(self, name: str, field: str, absent: Any) -> Any:  # noqa: ANN401  JSON
+    def _read(self, name: str, field: str, absent: T) -> T:
+        """What was kept there, of the shape that is written here; `absent` when nothing was."""
         kept = self._store.kept(name)
         if kept is None:
             return absent
         if kept.get("version") != FORMAT:
             raise Refused("state-newer", "The secrets were written by a newer edged: run that one.")
-        return kept[field]
+        found: T = kept[field]
+        return found
 
 
 # Private

@@ -11,6 +11,8 @@ somebody asks before it has.
 from enum import Enum, auto
 from typing import Final
 
+from supervisor.transitions import follow
+
 
 class State(Enum):
     """How awake an app is."""
@@ -34,15 +36,6 @@ class Event(Enum):
     GAVE_UP = auto()  # no instance is tried any more
     STOP = auto()
     START = auto()  # by an operator, or by a deploy
-
-
-class IllegalTransition(Exception):
-    """An app got an event that makes no sense in its state: a bug in us."""
-
-    def __init__(self, state: State, event: Event) -> None:
-        super().__init__(f"{event.name} is illegal in {state.name}")
-        self.state = state
-        self.event = event
 
 
 TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
@@ -81,7 +74,4 @@ TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
 
 def advance(state: State, event: Event) -> State:
     """Return the state that follows, or raise `IllegalTransition`."""
-    try:
-        return TRANSITIONS[state][event]
-    except KeyError:
-        raise IllegalTransition(state, event) from None
+    return follow(TRANSITIONS, state, event)

@@ -56,23 +56,22 @@ class TarStream:
 
     def members(self) -> Iterator[tarfile.TarInfo]:
         """The members up to a proper end; what was not taken of one is passed over."""
-        with self._reading():
-            archive = tarfile.open(  # noqa: SIM115  closing it would read, and holds nothing open
-                fileobj=cast(IO[bytes], self), mode="r:", encoding="utf-8", errors="surrogateescape"
-            )
-        while True:
+        with contextlib.ExitStack() as opened:
             with self._reading():
-                member = archive.next()
-            if member is None:
-                break
-            # Neither what it has seen nor what it was told for all members may pile up.
-            archive.members.clear()  # type: ignore[attr-defined]
-            cast(dict[str, str], archive.pax_headers).clear()
-            self._member = member.name
-            if member.size < 0:
-                raise self._malformed("has a negative size")
-            yield member
-            self._room = HEAD_BYTES
+                archive = opened.enter_context(self._archive())
+            while True:
+                with self._reading():
+                    member = archive.next()
+                if member is None:
+                    break
+                # Neither what it has seen nor what it was told for all members may pile up.
+                archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+                cast(dict[str, str], archive.pax_headers).clear()
+                self._member = member.name
+                if member.size < 0:
+                    raise self._malformed("has a negative size")
+                yield member
+                self._room = HEAD_BYTES
         self._finish()
 
     def take(self, member: tarfile.TarInfo) -> Iterator[bytes]:
@@ -118,6 +117,11 @@ class TarStream:
         return content
 
     # Private
+
+    def _archive(self) -> tarfile.TarFile:
+        return tarfile.open(
+            fileobj=cast(IO[bytes], self), mode="r:", encoding="utf-8", errors="surrogateescape"
+        )
 
     def _pull(self, size: int) -> bytes:
         try:

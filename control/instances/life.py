@@ -11,6 +11,8 @@ requests. DRAINING gets none, too, and has been told to finish.
 from enum import Enum, auto
 from typing import Final
 
+from supervisor.transitions import follow
+
 
 class State(Enum):
     """Where an instance is in its life."""
@@ -35,15 +37,6 @@ class Event(Enum):
     GAVE_UP = auto()  # that was one death too many
     STOP = auto()  # it is wanted no more
     ENDED = auto()  # its process ended as it was told to
-
-
-class IllegalTransition(Exception):
-    """An instance got an event that makes no sense in its state: a bug in us, never in the app."""
-
-    def __init__(self, state: State, event: Event) -> None:
-        super().__init__(f"{event.name} is illegal in {state.name}")
-        self.state = state
-        self.event = event
 
 
 TRANSITIONS: Final[dict[State, dict[Event, State]]] = {
@@ -78,10 +71,7 @@ LONGEST_PAUSE_S: Final = 60.0
 
 def advance(state: State, event: Event) -> State:
     """Return the state that follows, or raise `IllegalTransition`."""
-    try:
-        return TRANSITIONS[state][event]
-    except KeyError:
-        raise IllegalTransition(state, event) from None
+    return follow(TRANSITIONS, state, event)
 
 
 def deaths_in_row(deaths: int, ready_s: float, stable_s: float) -> int:

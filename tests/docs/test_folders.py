@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edge.access_log import line_of
-from supervisor.lifecycle import Event, IllegalTransition, State, advance
+from supervisor.lifecycle import Event, State, advance
+from supervisor.transitions import IllegalTransition
 from tests.architecture.sources import PACKAGES, code_folders
 from tests.docs.pages import ROOT, quoted, rows
 from tests.docs.reference import APPS_PAGE, PAGE, VERBS_PAGE, renewed

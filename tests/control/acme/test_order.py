@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from control.acme.order import Event, IllegalTransition, State, advance, is_over
+from control.acme.order import Event, State, advance, is_over
 from control.acme.record import OrderRecord, Record, record_of
+from supervisor.transitions import IllegalTransition
 from tests.architecture.sources import ROOT
 
 # Double entry: the table is in the code, the picture is here. Change both or neither.

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from control.apps.slumber import TRANSITIONS, Event, IllegalTransition, State, advance
+from control.apps.slumber import TRANSITIONS, Event, State, advance
+from supervisor.transitions import IllegalTransition
 from tests.docs.pages import ROOT
 
 PICTURE = """

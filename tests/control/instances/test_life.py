@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from control.instances.life import Event, IllegalTransition, State, advance, deaths_in_row, pause_s
+from control.instances.life import Event, State, advance, deaths_in_row, pause_s
+from supervisor.transitions import IllegalTransition
 from tests.architecture.sources import ROOT
 
 # Double entry: the table is in the code, the picture is here. Change both or neither.
