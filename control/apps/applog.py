@@ -30,6 +30,7 @@ from control.apps.logline import (
     written,
 )  # fmt: skip
 from control.events import wall_time
+from control.text import is_utf_8
 
 log = logging.getLogger("control.apps")
 
@@ -166,7 +167,7 @@ class AppLog:
             self._write_cut(source, texts)
             return
         content = written(head, texts)
-        if not _is_utf_8(content):
+        if not is_utf_8(content):
             texts = repaired(texts)
             content = written(head, texts)
         self._keep(content, len(texts))
@@ -209,14 +210,3 @@ class AppLog:
         self._note_flood(now)
         if self._held or self._dropped:
             self._timer = gevent.spawn_later(HOLD_S, self._look)
-
-
-# Private
-
-
-def _is_utf_8(content: bytes) -> bool:
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -18,6 +18,7 @@ from typing import IO, Final, cast
 from control.apps.links import leads_out
 from control.apps.selection import select
 from control.refusal import Refused
+from control.text import is_text
 
 LEVEL: Final = 6
 PLAIN: Final = 0o644
@@ -82,7 +83,7 @@ class _Content:
 
 
 def _add(archive: tarfile.TarFile, folder: str, name: str, progress: Progress) -> None:
-    if not _is_text(name):
+    if not is_text(name):
         shown = os.fsencode(name).decode(errors="backslashreplace")
         raise Refused("bad-name", f"The name of {shown} is not UTF-8: rename it.")
     member = tarfile.TarInfo(name)
@@ -111,7 +112,7 @@ def _add_link(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: str) ->
     member.linkname = os.readlink(path)
     member.mode = 0o777
     member.mtime = int(os.lstat(path).st_mtime)
-    if leads_out(folder, member.name) or not _is_text(member.linkname):
+    if leads_out(folder, member.name) or not is_text(member.linkname):
         shown = os.fsencode(member.linkname).decode(errors="backslashreplace")
         raise Refused(
             "link-leads-out",
@@ -119,14 +120,6 @@ def _add_link(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: str) ->
             " put a copy in its place, or ignore it.",
         )
     archive.addfile(member)
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unreadable(name: str, error: OSError) -> Refused:

@@ -21,6 +21,7 @@ from control.apps.delivery import SecretValues
 from control.apps.keyfile import ID_BYTES, OVERHEAD_BYTES, Key, KeyFile, new_key
 from control.refusal import Refused
 from control.store import Store
+from control.text import is_utf_8
 
 KEY_NAME: Final = "secrets.key"
 VALUE_BYTES: Final = 64 * 1024
@@ -220,17 +221,8 @@ def _vet(name: str, value: bytes) -> None:
             "secret-too-large",
             f"{name} would have {len(value):,} bytes: {VALUE_BYTES:,} is the most.",
         )
-    if b"\0" in value or not _is_utf_8(value):
+    if b"\0" in value or not is_utf_8(value):
         _refuse(f"The value of {name} is not UTF-8, or has a NUL: encode it, such as by base64.")
-
-
-def _is_utf_8(value: bytes) -> bool:
-    """Apart from who refuses it: the error that this catches holds the value."""
-    try:
-        value.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _refuse(why: str) -> NoReturn:

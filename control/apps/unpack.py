@@ -24,6 +24,7 @@ from control import durable
 from control.apps.links import leads_out
 from control.apps.tarstream import Source, TarStream, shown
 from control.refusal import Refused
+from control.text import is_text
 
 FOLDER_MODE: Final = 0o755
 NAME_BYTES: Final = 1024
@@ -183,7 +184,7 @@ class _Growing:
 def _vetted_name(member: tarfile.TarInfo) -> str:
     """The name without what says nothing; "" is the folder itself."""
     for text in (member.name, member.linkname):
-        if not _is_text(text):
+        if not is_text(text):
             _refuse(member, "archive-unsafe", "has a name that is not UTF-8")
         if "\0" in text or len(text.encode()) > NAME_BYTES:
             _refuse(
@@ -218,14 +219,6 @@ def _vet_target(member: tarfile.TarInfo, name: str) -> None:
     start = os.path.dirname(name) if member.issym() else ""
     if os.path.normpath(os.path.join(start, member.linkname)).split("/")[0] == "..":
         _refuse(member, "archive-unsafe", f"leads out of the folder, to {_target(member)}")
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _target(member: tarfile.TarInfo) -> str:

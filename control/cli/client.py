@@ -60,19 +60,7 @@ class Client:
 
     def lines(self, path: str, query: Sequence[tuple[str, str]]) -> Iterator[Document]:
         """The documents of a stream, as they come. Raises `Failure`."""
-        connection = self._connect(FOLLOW_S)
-        try:
-            connection.request("GET", f"{path}?{urlencode(query)}")
-            answer = connection.getresponse()
-            if answer.status != http.client.OK:
-                raise _refusal(_document(_whole(answer)))
-            for line in answer:
-                if line.strip():
-                    yield _document(line)
-        except (OSError, http.client.HTTPException) as error:
-            raise _broken(error) from None
-        finally:
-            connection.close()
+        yield from self._stream("GET", path, query, FOLLOW_S)
 
     def upload(
         self,
@@ -82,10 +70,23 @@ class Client:
         size_bytes: int,
     ) -> Iterator[Document]:
         """Send a body; the documents of the answer, as they come. Raises `Failure`."""
-        connection = self._connect(None)
+        yield from self._stream("POST", path, query, None, pieces, size_bytes)
+
+    # Private
+
+    def _stream(
+        self,
+        method: str,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        timeout_s: float | None,
+        pieces: Iterator[bytes] | None = None,
+        size_bytes: int = 0,
+    ) -> Iterator[Document]:
+        connection = self._connect(timeout_s)
+        fields = {} if pieces is None else {"Content-Length": str(size_bytes)}
         try:
-            fields = {"Content-Length": str(size_bytes)}
-            connection.request("POST", f"{path}?{urlencode(query)}", pieces, fields)
+            connection.request(method, f"{path}?{urlencode(query)}", pieces, fields)
             answer = connection.getresponse()
             if answer.status != http.client.OK:
                 raise _refusal(_document(_whole(answer)))
@@ -96,8 +97,6 @@ class Client:
             raise _broken(error) from None
         finally:
             connection.close()
-
-    # Private
 
     def _exchange(
         self, method: str, path: str, body: Document | None, timeout_s: float | None

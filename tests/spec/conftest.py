@@ -8,7 +8,9 @@ import pytest
 
 from tests.support.acme import Acme
 from tests.support.acme_front import AcmeFront
+from tests.support.app_trouble import Platform, serving_meanwhile
 from tests.support.automatic import Automatic
+from tests.support.edged import Edged
 from tests.support.keeping import Keeping
 from tests.support.pebble import Pebble
 from tests.support.responders import Responders
@@ -56,3 +58,25 @@ def automatic(tmp_path: Path) -> Iterator[Automatic]:
     made = Automatic(tmp_path)
     with made.pebble:
         yield made
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Edged]:
+    """For the apps of a file's stories."""
+    with Edged(workers=2) as edged:
+        yield edged
+
+
+@pytest.fixture
+def platform(running: Edged, tmp_path: Path) -> Iterator[Platform]:
+    """One on which another app serves under load, and must not notice."""
+    made = Platform(running)
+    with serving_meanwhile(made, tmp_path / "well"):
+        yield made
+
+
+@pytest.fixture
+def alone() -> Iterator[Platform]:
+    """One of a test's own, to be killed and stopped."""
+    with Edged(workers=2) as edged:
+        yield Platform(edged)

@@ -39,14 +39,6 @@ def running() -> Iterator[Edged]:
         yield edged
 
 
-@pytest.fixture
-def platform(running: Edged, tmp_path: Path) -> Iterator[Platform]:
-    """One on which another app serves under load, and must not notice."""
-    made = Platform(running)
-    with serving_meanwhile(made, tmp_path / "well"):
-        yield made
-
-
 def link(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
     member = tarfile.TarInfo(name)
     member.type, member.linkname = kind, target

@@ -1,13 +1,12 @@
 """Bad apps: each is refused for a reason that is told, leaves nothing, and harms no other app."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.support.app_trouble import QUICK, SERVE, Platform, Shop, serving_meanwhile
-from tests.support.edged import Edged, Outcome
+from tests.support.app_trouble import QUICK, SERVE, Platform, Shop
+from tests.support.edged import Outcome
 from tests.support.programs import PYTHON
 
 SHORT = QUICK.replace('start = "10s"', 'start = "1500ms"')
@@ -133,20 +132,6 @@ CASES = {
         says=("no-such-tool", "there is no such program in PATH"),
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Edged]:
-    with Edged(workers=2) as edged:
-        yield edged
-
-
-@pytest.fixture
-def platform(running: Edged, tmp_path: Path) -> Iterator[Platform]:
-    """One on which another app serves under load, and must not notice."""
-    made = Platform(running)
-    with serving_meanwhile(made, tmp_path / "well"):
-        yield made
 
 
 @pytest.mark.parametrize("case", CASES)

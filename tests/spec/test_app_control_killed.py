@@ -2,14 +2,12 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.app_trouble import QUICK, SERVE, Platform, Shop
 from tests.support.client import Client
-from tests.support.edged import Edged
 from tests.support.eventually import eventually
 from tests.support.load import Load
 
@@ -47,9 +45,8 @@ listen()
 
 
 @pytest.fixture
-def platform() -> Iterator[Platform]:
-    with Edged(workers=2) as edged:
-        yield Platform(edged)
+def platform(alone: Platform) -> Platform:
+    return alone
 
 
 def test_a_killed_control_costs_no_request_no_instance_and_no_line(

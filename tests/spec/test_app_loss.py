@@ -2,13 +2,11 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.app_trouble import GOOD, SERVE, Platform, Shop
-from tests.support.edged import Edged
 from tests.support.eventually import eventually
 from tests.support.load import Load, Report
 
@@ -28,9 +26,8 @@ listen()
 
 
 @pytest.fixture
-def platform() -> Iterator[Platform]:
-    with Edged(workers=2) as edged:
-        yield Platform(edged)
+def platform(alone: Platform) -> Platform:
+    return alone
 
 
 @pytest.fixture

@@ -2,13 +2,10 @@
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.support.app_trouble import QUICK, SERVE, Platform, Shop, serving_meanwhile
-from tests.support.edged import Edged, memory_of
+from tests.support.app_trouble import QUICK, SERVE, Platform, Shop
+from tests.support.edged import memory_of
 from tests.support.eventually import eventually
 
 FLOODING = (
@@ -58,20 +55,6 @@ listen()
 LOG_BYTES = 60 << 20
 CONTROL_BYTES = 64 << 20
 FLOOD_S = 3.0
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Edged]:
-    with Edged(workers=2) as edged:
-        yield edged
-
-
-@pytest.fixture
-def platform(running: Edged, tmp_path: Path) -> Iterator[Platform]:
-    """One on which another app serves under load, and must not notice."""
-    made = Platform(running)
-    with serving_meanwhile(made, tmp_path / "well"):
-        yield made
 
 
 def test_a_flood_of_output_is_bounded_and_told(platform: Platform, tmp_path: Path) -> None:

@@ -1,14 +1,11 @@
 """The life of an instance, cell by cell, and how long it waits."""
 
-import re
-
 import pytest
 
 from control.instances.life import Event, State, advance, deaths_in_row, pause_s
-from supervisor.transitions import IllegalTransition
 from tests.architecture.sources import ROOT
+from tests.support.pictures import assert_drawn, assert_follows, cells
 
-# Double entry: the table is in the code, the picture is here. Change both or neither.
 PICTURE = """
             PROVEN  FELL       ROSE   DIED     RESTART   GAVE_UP  STOP      ENDED
 STARTING    READY   .          .      BACKOFF  .         .        DRAINING  .
@@ -21,34 +18,13 @@ STOPPED     .       .          .      .        .         .        .         .
 """
 
 
-def cells() -> list[tuple[State, Event, str]]:
-    header, *rows = (line.split() for line in PICTURE.strip().splitlines())
-    return [
-        (State[name], Event[event], cell)
-        for name, *row in rows
-        for event, cell in zip(header, row, strict=True)
-    ]
-
-
-def test_the_picture_has_every_state_and_every_event() -> None:
-    assert len(cells()) == len(State) * len(Event)
-
-
-@pytest.mark.parametrize(("state", "event", "cell"), cells())
+@pytest.mark.parametrize(("state", "event", "cell"), cells(PICTURE, State, Event))
 def test_the_table_is_the_picture(state: State, event: Event, cell: str) -> None:
-    if cell == ".":
-        with pytest.raises(IllegalTransition, match=f"{event.name} is illegal in {state.name}"):
-            advance(state, event)
-    else:
-        assert advance(state, event) is State[cell]
+    assert_follows(advance, state, event, cell)
 
 
 def test_the_page_of_the_folder_has_the_same_picture() -> None:
-    page = (ROOT / "control" / "instances" / "README.md").read_text(encoding="utf-8")
-    [picture] = re.findall(r"```\n( +PROVEN .*?)```", page, re.S)
-    assert [line.split() for line in picture.splitlines()] == [
-        line.split() for line in PICTURE.strip("\n").splitlines()
-    ]
+    assert_drawn(ROOT / "control" / "instances" / "README.md", PICTURE)
 
 
 def test_the_wait_after_a_death_doubles_up_to_a_minute() -> None:
