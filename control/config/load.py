@@ -104,13 +104,14 @@ def loads(text: str, path: str | os.PathLike[str], machine: Machine | None = Non
     if report.problems:
         return Loaded(text=text, problems=report.problems)
     absolute = os.path.abspath(file)
+    hosts = resolve_hosts(checked, absolute)
     resolved = Resolved(
         spec=resolve_spec(checked, absolute, machine),
-        routes=tuple(resolve_routes(checked, absolute)),
-        settings=resolve_settings(checked, absolute),
+        routes=tuple(resolve_routes(checked, absolute, hosts)),
+        settings=resolve_settings(checked, absolute, hosts),
         nameservers=checked.server["resolver"],
         acme=acme_of(checked.tls, absolute),
-        hosts=resolve_hosts(checked, absolute),
+        hosts=hosts,
         apps=resolve_apps(checked, absolute),
     )
     return Loaded(text=text, resolved=resolved)

@@ -1,7 +1,7 @@
 """From a checked file to what runs: the Spec of the process tree, the routes, the settings."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from control.config import schema
@@ -48,8 +48,8 @@ def resolve_spec(checked: Checked, path: str, machine: Machine) -> Spec:
     )
 
 
-def resolve_settings(checked: Checked, path: str) -> Settings:
-    """What holds for all routes."""
+def resolve_settings(checked: Checked, path: str, hosts: Iterable[HostTls]) -> Settings:
+    """What holds for all routes; `hosts` is what `resolve_hosts` gave."""
     values = _fields(schema.LIMITS, checked.limits) | _fields(schema.TIMEOUTS, checked.timeouts)
     return Settings(
         limits=Limits(**_part(Limits, values)),
@@ -57,7 +57,7 @@ def resolve_settings(checked: Checked, path: str) -> Settings:
         trusted_proxies=checked.server["trusted_proxies"],
         proxy_protocol=checked.server["proxy_protocol"],
         underscore_headers=checked.server["underscore_headers"],
-        tls=_tls(checked, path),
+        tls=_tls(checked, hosts),
         error_pages=pages(os.path.dirname(path), checked.server["error_pages"]),
     )
 
@@ -67,12 +67,12 @@ def resolve_hosts(checked: Checked, path: str) -> tuple[HostTls, ...]:
     return hosts_of(checked.hosts, path) if checked.server["https"] else ()
 
 
-def resolve_routes(checked: Checked, path: str) -> Iterator[Route]:
-    """One route per pattern, in the order of the file."""
+def resolve_routes(checked: Checked, path: str, hosts: Iterable[HostTls]) -> Iterator[Route]:
+    """One route per pattern, in the order of the file; `hosts` is what `resolve_hosts` gave."""
     folder, file = os.path.split(path)
     asked = {
         host.host: ClientAuth(ca=host.client_ca, required=host.client_required)
-        for host in resolve_hosts(checked, path)
+        for host in hosts
         if host.client_ca
     }
     for route in checked.routes:
@@ -95,7 +95,7 @@ def resolve_apps(checked: Checked, path: str) -> tuple[AppFolder, ...]:
 # Private
 
 
-def _tls(checked: Checked, path: str) -> TlsSettings | None:
+def _tls(checked: Checked, hosts: Iterable[HostTls]) -> TlsSettings | None:
     """None when nothing speaks TLS."""
     https = checked.server["https"]
     if not https:
@@ -106,7 +106,6 @@ def _tls(checked: Checked, path: str) -> TlsSettings | None:
     ports = [int(address.rpartition(":")[2]) for address in https]
     port = 443 if 443 in ports else ports[0]
     names = TlsSettings.__dataclass_fields__
-    hosts = resolve_hosts(checked, path)
     return TlsSettings(
         https_port=port,
         on_demand=tuple(host.host for host in hosts if host.stands_for_many),
