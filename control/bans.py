@@ -31,7 +31,7 @@ class BanDesk:
     state: State
     events: Events
     _bans: Bans = field(init=False)
-    _kept: dict[str, float] = field(default_factory=dict)  # until when, wall time
+    _kept: dict[str, float] | None = None  # until when, wall time; None: not taken up yet
 
     def __post_init__(self) -> None:
         self._bans = Bans(self.segment.bans, time.monotonic)
@@ -73,26 +73,30 @@ class BanDesk:
         return {"network": name}
 
     def keep(self) -> None:
-        """Write down what is in force, also what workers have added. Raises `Refused`."""
+        """Write down what is in force, also what workers have added; before the first time, take
+        up what was in force when edged ended. Raises `Refused`."""
+        before = self._restored() if self._kept is None else self._kept
         self._bans.reclaim()
         wall, now_ms = wall_time(), time.monotonic() * 1000
         found = {
             network: round(wall + (until_ms - now_ms) / 1000)
             for network, until_ms in self._bans.listed().items()
         }
-        if not _is_alike(found, self._kept):
+        if not _is_alike(found, before):
             self.state.keep(KEPT, found)
-            self._kept = dict(found)
+            before = dict(found)
+        self._kept = before
 
-    def restore(self) -> None:
-        """At the start: what was in force when edged ended. Raises `Refused`."""
+    # Private
+
+    def _restored(self) -> dict[str, float]:
         kept: dict[str, float] = self.state.kept(KEPT) or {}
         wall = wall_time()
         known = self._bans.listed()
         for network, until in kept.items():
             if until > wall and network not in known:
                 self._bans.add(network, until - wall)
-        self._kept = kept
+        return kept
 
 
 # Private

@@ -30,6 +30,7 @@ from control.apps.folders import Folders
 from control.apps.rows import AppRows
 from control.bans import BanDesk
 from control.channel import Channel
+from control.config import Loaded
 from control.events import Events
 from control.explain import Explainer
 from control.health import HealthChecks
@@ -54,17 +55,29 @@ LAST_ANSWER_S: Final = 30.0
 MASTER_FACTS_S: Final = 5.0
 
 
-def run(setup: ControlSetup) -> int:
-    """Serve until told to stop, or until the master is gone. Called after the fork."""
-    control = Control(setup)
-    control.serve()
-    _leave(0)
+class Main:
+    """What the master forks: with the file as it was found, which so is read once at the start."""
+
+    def __init__(self, found: Loaded | None = None) -> None:
+        self._found = found
+
+    def __call__(self, setup: ControlSetup) -> int:
+        """Serve until told to stop, or until the master is gone. Called after the fork."""
+        control = Control(setup, self._found)
+        self.settle()
+        control.serve()
+        _leave(0)
+
+    def settle(self) -> None:
+        """A later control takes up what is in force, not what was found."""
+        self._found = None
 
 
 class Control:
     """The control process."""
 
-    def __init__(self, setup: ControlSetup) -> None:
+    def __init__(self, setup: ControlSetup, found: Loaded | None = None) -> None:
+        """`found` is the file as the master has read it, for the first control."""
         self.setup = setup
         spec = setup.spec
         segment = Segment.attach(setup.segment_fd)
@@ -96,7 +109,8 @@ class Control:
         explainer = Explainer(spec.worker.table_path)
         commands = Commands(self.sources, self.upgrader, explainer)
         self.api = Api(commands, AppCommands(deploys, folders))
-        self._taken_up = self._restored = self._ends_apps = False
+        self._found = found
+        self._taken_up = self._ends_apps = False
         self._stopping = Event()
         self._facts: dict[str, Any] = {}
         self._facts_until = 0.0
@@ -118,7 +132,7 @@ class Control:
         self.apps.start()
         Crons(self.apps.apps.values).start()
         try:
-            self._mind_bans()
+            self.sources.bans.keep()
         except Refused as refusal:
             log.error("bans are not taken up yet: %s", refusal.message)
         admin = Server(
@@ -181,17 +195,10 @@ class Control:
     def _take_up(self) -> None:
         try:
             self.apps.recall()
-            self.sources.reloader.take_up(boot=self.setup.boot)
-            self._taken_up = True
+            self.sources.reloader.take_up(boot=self.setup.boot, found=self._found)
+            self._taken_up, self._found = True, None
         except Refused as refusal:
             log.error("cannot publish yet: %s", refusal.message)
-
-    def _mind_bans(self) -> None:
-        """Take up those of before, then keep those that there are. Raises `Refused`."""
-        if not self._restored:
-            self.sources.bans.restore()
-            self._restored = True
-        self.sources.bans.keep()
 
     def _mend_on(self) -> None:
         """Try again what a locked, full or broken database did not let us do."""
@@ -205,7 +212,7 @@ class Control:
                 if state.problem is not None:
                     state.change(lambda database: None)
                 self.sources.reloader.write_down()
-                self._mind_bans()
+                self.sources.bans.keep()
                 if publisher.problem is not None:
                     with publisher.lock:
                         publisher.open()

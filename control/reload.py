@@ -127,12 +127,12 @@ class Reloader:
         self.aligned.wait(hookcheck.TIMEOUT_S)
         return self.applied.hooks.hooks if self.applied else ()
 
-    def take_up(self, *, boot: bool) -> None:
+    def take_up(self, *, boot: bool, found: Loaded | None = None) -> None:
         """At the start of control: publish what is to be in force.
 
-        That is the file for the first control of a master; for a later one what was applied last,
-        since the file may have been edited meanwhile. Raises `Refused` when that must be tried
-        again; what is published stays so until then.
+        That is the file for the first control of a master, as it was `found`, or as it is now; for
+        a later one what was applied last, since the file may have been edited meanwhile. Raises
+        `Refused` when that must be tried again; what is published stays so until then.
         """
         with self._publisher.lock:
             if not self._publisher.is_open:
@@ -145,7 +145,7 @@ class Reloader:
                     self._publisher.announce()
                     raise
                 earlier = None  # the file says it all
-            loaded = self._loaded(earlier, boot=boot)
+            loaded = self._loaded(earlier, found, boot=boot)
             if loaded is None:
                 self.applied = earlier
             else:
@@ -162,10 +162,8 @@ class Reloader:
         Raises `Refused` when the master cannot apply the configuration.
         """
         with self._publisher.lock:
-            if self.applied is None:
-                return
-            loaded = loads(self.applied.text, self.applied.path)
-            if loaded.problems:
+            loaded = self._in_force
+            if self.applied is None or loaded is None:
                 return
             if loaded.spec != self.spec and not _needs_restart(self.spec, loaded.spec):
                 self._ask_apply(loaded.spec, roll=False)
@@ -309,10 +307,12 @@ class Reloader:
             log.error("cannot apply the former configuration again: %s", refusal.message)
             self.problem = refusal
 
-    def _loaded(self, earlier: Applied | None, *, boot: bool) -> Loaded | None:
+    def _loaded(
+        self, earlier: Applied | None, found: Loaded | None, *, boot: bool
+    ) -> Loaded | None:
         """What is to be in force; None leaves what is published."""
         if boot:
-            loaded = load(self.spec.config_path)
+            loaded = found or load(self.spec.config_path)
         elif earlier is not None:
             loaded = loads(earlier.text, earlier.path)
         else:

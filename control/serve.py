@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import setproctitle
 
-from control.config import Problem, load
+from control.config import Loaded, Problem, load
 from control.config.reach import check_reach
 
 if TYPE_CHECKING:
@@ -170,16 +170,16 @@ def _serve(config: str | None) -> int:
     if problems:
         return _list_problems(problems)
     _log_to_stderr()
-    return _become_master(loaded.spec)
+    return _become_master(loaded)
 
 
-def _become_master(spec: "Spec") -> int:
-    from control.main import run
+def _become_master(loaded: Loaded) -> int:
+    from control.main import Main
     from supervisor.errors import StartError
     from supervisor.master import serve
 
     try:
-        return serve(spec, run)
+        return serve(loaded.spec, Main(loaded))
     except StartError as error:
         return _refuse(str(error))
 

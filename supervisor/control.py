@@ -8,7 +8,7 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from supervisor import backoff, channel
 from supervisor.channel import Channel
@@ -29,8 +29,17 @@ STOP_S: Final = 5.0
 DEAF_S: Final = 0.5
 """A control that has closed its channel is told to exit after that long."""
 
-RunControl = Callable[[ControlSetup], int]
 OnRequest = Callable[["ControlHandle", Packet], None]
+
+
+class RunControl(Protocol):
+    """The main of control."""
+
+    def __call__(self, setup: ControlSetup) -> int:
+        """Called after the fork; the result is the exit code."""
+
+    def settle(self) -> None:
+        """A control has served: nothing that only the first one needs is needed any more."""
 
 
 class ControlHandle:
@@ -90,6 +99,7 @@ class ControlHandle:
     def adopt(self, pid: int, fd: int, restarts: int, spec: Spec) -> None:
         """Take over a process that the master forked before it exec'ed itself."""
         self.pid, self.restarts, self.was_ready = pid, restarts, True
+        self._run.settle()
         self._life.spec = spec
         self.state = State.READY
         self.connect(fd)
@@ -99,6 +109,7 @@ class ControlHandle:
         if self.state is State.STARTING:
             self.state = advance(self.state, Event.SAID_READY)
             self.was_ready = True
+            self._run.settle()
         self._life.spec = spec
         if self.channel is not None:
             self._journal.connect(self.channel.send)

@@ -1,8 +1,9 @@
 """Which app a folder is of: what of its edge.toml must be known before edged reads it."""
 
-import tomllib
 from pathlib import Path
 from typing import Final
+
+import tomli
 
 from control.refusal import Refused
 
@@ -17,7 +18,7 @@ def identity(folder: str, env: str = "", liked: str = "") -> tuple[str, str]:
     """
     path = Path(folder, MANIFEST)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = tomli.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         text = f'{path}: {error.strerror}: an app has one, with at least name = "…".'
         raise Refused("manifest-invalid", text) from None

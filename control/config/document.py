@@ -1,8 +1,9 @@
 """A TOML file as text and as values, or the one problem that keeps it from being either."""
 
 import re
-import tomllib
 from typing import Any, Final
+
+import tomli
 
 from control.config.problem import Problem
 
@@ -24,7 +25,7 @@ def read_text(file: str, missing: str) -> str | Problem:
 def parse(text: str, file: str) -> dict[str, Any] | Problem:
     """The values of a text; `file` is what the problem names."""
     try:
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except RecursionError:
         return _problem(file, 0, "is nested too deeply")
     except ValueError as error:
@@ -52,7 +53,7 @@ _WORDING: Final = (
         "a backslash in \"…\" must be doubled; '…' takes it as it is",
     ),
 )
-"""What tomllib says, where it says it in the words of a parser."""
+"""What tomli says, where it says it in the words of a parser."""
 
 
 def _why_unreadable(error: OSError | ValueError, missing: str) -> str:

@@ -1,15 +1,16 @@
-"""Where every key and table of a TOML text stands: tomllib gives values and no lines.
+"""Where every key and table of a TOML text stands: tomli gives values and no lines.
 
-Rule 1: only a text that tomllib has accepted is scanned, so nothing is checked here again.
+Rule 1: only a text that tomli has accepted is scanned, so nothing is checked here again.
 Rule 2: each character is looked at a fixed number of times; most lines cost one pattern.
 Rule 3: whatever begins and ends on one line is that line's number and nothing more, so a tree
         for 100,000 routes stays small. Asking for something inside it gives the same line.
 """
 
 import re
-import tomllib
 from dataclasses import dataclass, field
 from typing import Final
+
+import tomli
 
 
 @dataclass(slots=True)
@@ -32,7 +33,7 @@ Node = int | Keys | Items
 
 
 def scan(text: str) -> Keys:
-    """The positions of a text that tomllib accepts."""
+    """The positions of a text that tomli accepts."""
     return _Scanner(text.replace("\r\n", "\n")).document()
 
 
@@ -59,7 +60,7 @@ _REST: Final = r"[ \t]*(?:#[^\n]*+)?(?:\n|\Z)"
 
 # The lines that make up nearly every file, one pattern each.
 _PAIR: Final = re.compile(rf"[ \t]*([A-Za-z0-9_-]++)[ \t]*=[ \t]*{_VALUE}{_REST}")
-_HEADER: Final = re.compile(rf"[ \t]*(\[\[?)([A-Za-z0-9_-]++)\]\]?{_REST}")
+_HEADER: Final = re.compile(rf"[ \t]*(\[\[?)([A-Za-z0-9_.-]++)\]\]?{_REST}")
 _BLANK: Final = re.compile(rf"(?:[ \t]*(?:#[^\n]*+)?\n)++|{_REST}")
 
 # The pieces of all others.
@@ -89,7 +90,8 @@ class _Scanner:
                 table.keys[match[1]] = self.line
                 self._next_line(match.end())
             elif (match := _HEADER.match(text, self.position)) is not None:
-                table = _open(root, [match[2]], self.line, is_array=len(match[1]) == 2)
+                path = match[2].split(".")
+                table = _open(root, path, self.line, is_array=len(match[1]) == 2)
                 self._next_line(match.end())
             elif (match := _BLANK.match(text, self.position)) is not None and match[0]:
                 self._count(match.end())
@@ -126,7 +128,7 @@ class _Scanner:
                 parts.append(match[0])
             else:
                 match = _QUOTED.match(self.text, self.position)
-                assert match is not None, f"line {self.line}: no key where tomllib found one"
+                assert match is not None, f"line {self.line}: no key where tomli found one"
                 parts.append(_unquoted(match[0]))
             self._count(match.end())
             self._skip(_GAP)
@@ -145,7 +147,7 @@ class _Scanner:
             if (match := pattern.match(self.text, self.position)) is not None:
                 self._count(match.end())
                 return line
-        raise AssertionError(f"line {line}: no value where tomllib found one")
+        raise AssertionError(f"line {line}: no value where tomli found one")
 
     def _array(self) -> Node:
         found = Items(self.line)
@@ -189,7 +191,7 @@ class _Scanner:
 def _unquoted(key: str) -> str:
     if key[0] == "'" or "\\" not in key:
         return key[1:-1]
-    decoded: str = tomllib.loads(f"key = {key}")["key"]
+    decoded: str = tomli.loads(f"key = {key}")["key"]
     return decoded
 
 
@@ -199,7 +201,7 @@ def _walk(table: Keys, path: list[str], line: int) -> Keys:
         node = table.keys.setdefault(part, Keys(line))
         if isinstance(node, Items):
             node = node.items[-1]
-        assert isinstance(node, Keys), f"line {line}: tomllib opened {part}, which is no table"
+        assert isinstance(node, Keys), f"line {line}: tomli opened {part}, which is no table"
         table = node
     return table
 

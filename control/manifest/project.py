@@ -4,10 +4,11 @@ import json
 import os
 import re
 import shutil
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import tomli
 
 from control.manifest.spec import Listen, Pairs, Step
 
@@ -102,7 +103,7 @@ class Project:
 
     def toml(self, name: str) -> dict[str, Any]:
         """Likewise of TOML."""
-        return self._read(name, tomllib.loads)
+        return self._read(name, tomli.loads)
 
     def scripts(self, name: str, key: str) -> dict[str, str]:
         """The commands that a JSON file has under a key."""

@@ -5,7 +5,7 @@ frozen: a change is a new object of a later generation.
 """
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final
 
 TABLE_FORMAT: Final = 1
@@ -390,8 +390,10 @@ class Route:
 def encode(value: Route | Settings | Certificate) -> str:
     """The JSON text of a row. Fields at their default are left out, so most rows are short."""
     if isinstance(value, Certificate):
-        return json.dumps(asdict(value), separators=(",", ":"))
-    return json.dumps(_compact(value), separators=(",", ":"))
+        return _ENCODER.encode(value)
+    defaults = _ROUTE_DEFAULTS if isinstance(value, Route) else _SETTINGS_DEFAULTS
+    parts = ((name, getattr(value, name), default) for name, default in defaults)
+    return _ENCODER.encode({name: part for name, part, default in parts if part != default})
 
 
 def decode_route(text: str) -> Route:
@@ -459,22 +461,15 @@ _ROUTE_PARTS: Final[dict[str, type]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Defaults:
-    route: dict[str, Any] = field(default_factory=lambda: asdict(Route(pattern="", owner="")))
-    settings: dict[str, Any] = field(default_factory=lambda: asdict(Settings()))
+def _defaults(kind: type[Route | Settings]) -> tuple[tuple[str, Any], ...]:
+    """Its fields in order, each with what it is when it is not written; what has no default always
+    is."""
+    return tuple((each.name, each.default) for each in fields(kind))
 
 
-_DEFAULTS: Final = _Defaults()
-
-
-def _compact(value: Route | Settings) -> dict[str, Any]:
-    defaults = _DEFAULTS.route if isinstance(value, Route) else _DEFAULTS.settings
-    raw = asdict(value)
-    kept = {name: part for name, part in raw.items() if part != defaults[name]}
-    if isinstance(value, Route):
-        kept["pattern"], kept["owner"] = value.pattern, value.owner
-    return kept
+_ROUTE_DEFAULTS: Final = _defaults(Route)
+_SETTINGS_DEFAULTS: Final = _defaults(Settings)
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), default=asdict)
 
 
 def _decode_tls(raw: dict[str, Any] | None) -> TlsSettings | None:
