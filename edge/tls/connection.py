@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from edge.connection import NEVER, Connection, Expired, Gone, monotonic
 from edge.table.model import Certificate
-from edge.tls.openssl import ask_for_certificate, say_goodbye
+from edge.tls.openssl import ask_for_certificate, handle_of, holds_more, say_goodbye
 
 RECORD_BYTES: Final = 16384
 """What one record holds at most (RFC 8446 section 5.1)."""
@@ -46,12 +46,14 @@ class HandshakeFailed(Exception):
 class TlsConnection(Connection):
     """One socket with TLS. Nothing may be read or written before `shake_hands` has returned."""
 
-    __slots__ = ("__weakref__", "_early", "_is_up", "_size", "_tls", "certificate", "server_name")
+    __slots__ = ("__weakref__", "_early", "_handle", "_is_up", "_size", "_tls", "certificate",
+                 "server_name")  # fmt: skip
 
     def __init__(self, sock: Socket, registry: "set[Connection]") -> None:
         super().__init__(sock, registry)
         self.server_name = ""  # that the client asks for
         self.certificate: Certificate | None = None  # that the client got
+        self._handle = 0
         self._early = b""  # read before somebody asked for it
         self._is_up = False
         self._size = FIRST_BYTES
@@ -104,6 +106,7 @@ class TlsConnection(Connection):
         """Be a side of a session. `server_name` is whom a client asks for, and verifies."""
         self.server_name = server_name
         self._tls = context._wrap_socket(self.sock, server_side, server_name or None, owner=self)
+        self._handle = handle_of(self._tls)
 
     def shake_hands(self, deadline: float) -> None:
         """Raises `HandshakeFailed`, `Expired` at that time, and `Gone`."""
@@ -186,7 +189,7 @@ class TlsConnection(Connection):
             if len(data) == size:
                 self.has_more, self._size = True, RECORD_BYTES
             else:
-                self.has_more = False
+                self.has_more = holds_more(self._handle) != 0
             return data
 
     def read_now(self, limit_bytes: int = RECORD_BYTES) -> bytes | None:
@@ -206,7 +209,7 @@ class TlsConnection(Connection):
         if len(data) == size:
             self.has_more, self._size = True, RECORD_BYTES
         else:
-            self.has_more = False
+            self.has_more = holds_more(self._handle) != 0
         return data
 
     def is_stale(self) -> bool:
@@ -288,7 +291,7 @@ class TlsConnection(Connection):
 
     def _take_early(self) -> bytes:
         data, self._early = self._early, b""
-        self.has_more = self._tls.pending() > 0
+        self.has_more = holds_more(self._handle) != 0
         return data
 
     def _say_goodbye(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from edge.connection import monotonic
 from edge.table.model import Certificate
 from edge.tls.connection import TlsConnection
-from edge.tls.openssl import Unavailable, keep_no_sessions, share_tickets
+from edge.tls.openssl import Unavailable, keep_no_sessions, read_ahead, share_tickets
 
 log = logging.getLogger("edge.tls")
 
@@ -122,6 +122,7 @@ def new_context(protocol: str = "http/1.1") -> Any:  # noqa: ANN401  a `Context`
     context._set_alpn_protocols(bytes((len(protocol),)) + protocol.encode())
     context.num_tickets = 1
     keep_no_sessions(context)
+    read_ahead(context)
     return context
 
 
