@@ -64,7 +64,8 @@ class Engine:
         self.applying: Callable[[Settings], bool] = applying
         self.table = table
         self.apply(table)
-        self._ids = _id_maker()
+        self.new_id = _id_maker()
+        """Gives an id that no other worker, now or later, gives to a request."""
 
     def __repr__(self) -> str:
         state = "draining" if self.draining else "serving"
@@ -101,10 +102,6 @@ class Engine:
     def yield_loop(self) -> None:
         """Let others run: for a greenlet that has worked for long without waiting."""
         gevent.sleep(0)
-
-    def new_id(self) -> str:
-        """An id that no other worker, now or later, gives to a request."""
-        return self._ids()
 
     # Private
 

@@ -118,9 +118,9 @@ class Forward:
             if session.gone:
                 raise EdgeError(Reason.CLIENT_GONE, "closed before the request was sent")
             self._send(upstream)
-            if self._is_hedged():
+            if exchange.route is not None and exchange.route.hedge_s and self._may_hedge():
                 hedge = Hedge(self._engine, exchange)
-                delay_s = exchange.route.hedge_s if exchange.route is not None else 0.0
+                delay_s = exchange.route.hedge_s
                 upstream = hedge.await_answer(upstream, delay_s, self._answer_s())
                 session.upstream = upstream
             kept = self._receive(upstream)
@@ -139,16 +139,9 @@ class Forward:
             else:
                 upstream.close()
 
-    def _is_hedged(self) -> bool:
-        exchange = self._exchange
-        request, route = exchange.request, exchange.route
-        return (
-            route is not None
-            and route.hedge_s > 0
-            and request.method in SAFE
-            and not request.length
-            and not request.upgrade
-        )
+    def _may_hedge(self) -> bool:
+        request = self._exchange.request
+        return request.method in SAFE and not request.length and not request.upgrade
 
     def _choose(self) -> Peer:
         exchange = self._exchange
@@ -336,10 +329,13 @@ class Forward:
                 return self._replace(replaced)
         downstream = self._downstream
         downstream.keep = self._session.may_keep(exchange)
+        upload = self._upload
+        if len(buffer) == response.length and not self._chain.response_body_filter:
+            downstream.relay_whole(response, buffer)
+            return response.keep and (upload is None or upload.done)
         decoder = decoder_for(response.length, Reason.BAD_RESPONSE)
         body = ResponseBody(upstream, decoder, buffer, engine.timeouts.stream_idle_s)
         downstream.relay(response, body, body_filters(self._chain, exchange))
-        upload = self._upload
         rest = decoder.rest or (buffer if not response.length else b"")
         return response.keep and not rest and (upload is None or upload.done)
 

@@ -93,6 +93,13 @@ class Downstream:
         if not bodiless:
             self._exchange.sent_bytes += len(body)
 
+    def relay_whole(self, response: Response, body: bytes) -> None:
+        """Send a peer's answer whose body has come with its head, and that no filter wants."""
+        head = self.head(response, response_block(response))
+        self.started = True
+        self._exchange.sent_bytes += len(body)
+        self.pour(head + body)
+
     def relay(self, response: Response, body: ResponseBody, filters: tuple[Filter, ...]) -> None:
         """Send a peer's answer, piece by piece as it comes. Flushes each piece at once."""
         block = response_block(response)
