@@ -14,8 +14,6 @@ STARTS: Final = {"edged --config edged.toml"}
 """What starts an edged: each test against a real one does."""
 
 UNTRIED: Final = {
-    "python3 -m venv ~/edged": "it would write into the home folder",
-    "~/edged/bin/pip install .": "it needs the network; `make` installs the same way",
     "curl http://127.0.0.1:8080/": "it needs a fixed port; test_demo.py asks the same of another",
 }
 """What no test runs, and why."""
@@ -33,6 +31,12 @@ def first_deploy() -> list[str]:
     """Those of the README's first deploy, in their order."""
     pieces = blocks("sh", page=ROOT / "README.md", below="Apps")
     return [line for block in pieces for line in _lines(block.text)]
+
+
+def installation() -> list[str]:
+    """Those of the README that install it."""
+    first, *_ = blocks("sh", page=ROOT / "README.md", below="In front of your own server")
+    return _lines(first.text)
 
 
 def is_served(command: str) -> bool:

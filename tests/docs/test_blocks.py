@@ -11,7 +11,15 @@ import pytest
 from control.config import loads
 from control.manifest.manifest import read
 from tests.control.config.fake_machine import FakeMachine
-from tests.docs.commands import STARTS, UNTRIED, commands, first_deploy, is_served, is_target
+from tests.docs.commands import (
+    STARTS,
+    UNTRIED,
+    commands,
+    first_deploy,
+    installation,
+    is_served,
+    is_target,
+)
 from tests.docs.pages import ROOT, Block, blocks, pages
 
 README = ROOT / "README.md"
@@ -75,7 +83,7 @@ def test_every_command_is_tried_somewhere() -> None:
     known = (
         is_served,
         is_target,
-        *(each.__contains__ for each in (STARTS, UNTRIED, first_deploy())),
+        *(each.__contains__ for each in (STARTS, UNTRIED, first_deploy(), installation())),
     )
     unknown = [line for line in commands() if not any(one(line) for one in known)]
     assert unknown == []
