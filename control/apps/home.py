@@ -74,6 +74,18 @@ class Home:
         """Whether it is one of these."""
         return os.path.islink(self.release(number))
 
+    def write(self, number: int, name: str, text: str) -> None:
+        """A file of edged's own in a release that nobody runs yet. Raises `OSError`."""
+        path = os.path.join(self.release(number), name)
+        folder = os.path.dirname(path)
+        # What was unpacked may be a link: nothing is written where it leads.
+        for each in (folder, path):
+            if os.path.islink(each) or os.path.isfile(each):
+                os.unlink(each)
+        os.makedirs(folder, exist_ok=True)
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+
     def hand_over(self, number: int) -> None:
         """Let the app's user build in a release that was unpacked. Raises `OSError`."""
         if self.is_link(number):

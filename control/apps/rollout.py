@@ -18,6 +18,7 @@ import gevent
 from control.apps import inplace
 from control.apps.app import App
 from control.apps.builder import Say, run_well
+from control.apps.environment import usual_path
 from control.apps.fleet import Fleet, end_all
 from control.apps.record import Release
 from control.apps.unpack import unpack
@@ -107,6 +108,8 @@ class Rollout:
     def _build(self, release: Release) -> None:
         app, spec = self.app, release.spec
         home = app.tools.home(app.record)
+        for name, text in spec.files:
+            home.write(release.number, name, text)
         home.hand_over(release.number)
         say = self._saying("build")
         packages = inplace.lists_digest(self.in_place) if self.in_place else ""
@@ -199,7 +202,7 @@ class Rollout:
 def _read(folder: str, env: str) -> AppSpec:
     """Raises `Refused`: who deploys knows edge.toml by its name, and none of our folders."""
     try:
-        return manifest.read(folder, env)
+        return manifest.read(folder, env, usual_path())
     except Refused as refusal:
         place = os.path.join(folder, "")
         problems = [

@@ -18,6 +18,7 @@ from control.instances.launch import Launch, Launcher
 from control.instances.lines import Take
 from control.instances.ports import Ports
 from control.instances.readiness import Proof
+from control.manifest.deno import RESERVED_BYTES
 from control.manifest.spec import AppSpec, Listen, Pairs
 from edge.shared.segment import Segment
 from edge.table.model import HealthCheck
@@ -25,6 +26,9 @@ from edge.table.model import HealthCheck
 HOST: Final = "127.0.0.1"
 FIRST_UID: Final = 200_000
 """Users of apps need no entry in /etc/passwd; distributions give nobody numbers from here on."""
+
+RESERVED: Final = {"deno": RESERVED_BYTES}
+"""By runtime."""
 
 HANG_PART: Final = 3.0
 """Without any answer for so many intervals of its health check an instance is ended."""
@@ -69,6 +73,7 @@ class Tools:
             has_socket=spec.listen is Listen.SOCKET and argv == spec.start,
             limits=Limits(
                 memory_bytes=spec.resources.memory_bytes,
+                reserved_bytes=RESERVED.get(spec.runtime, 0),
                 cpu_cores=spec.resources.cpus,
                 pids=spec.resources.pids,
             ),

@@ -28,6 +28,7 @@ class Limits:
     """What one instance may use; 0 is no limit."""
 
     memory_bytes: int = 0
+    reserved_bytes: int = 0  # what its runtime reserves besides, and hardly uses
     cpu_cores: float = 0.0
     pids: int = 0
 

@@ -31,7 +31,8 @@ def rlimits(limits: Limits, cgroups: Cgroups, owner: Owner | None) -> tuple[tupl
     """
     chosen = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, FILES)]
     if limits.memory_bytes and "memory" not in cgroups.controllers:
-        chosen.append((resource.RLIMIT_DATA, limits.memory_bytes + SPARE_BYTES))
+        most = limits.memory_bytes + limits.reserved_bytes + SPARE_BYTES
+        chosen.append((resource.RLIMIT_DATA, most))
     if limits.pids and "pids" not in cgroups.controllers and owner is not None:
         chosen.append((resource.RLIMIT_NPROC, limits.pids))
     return tuple(chosen)

@@ -5,7 +5,9 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import socket as stdlib_socket
+import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +17,7 @@ from gevent import socket, subprocess
 from gevent.lock import RLock
 
 import supervisor
+from control.manifest.programs import lacking
 from supervisor.program import GO, Program
 from supervisor.spawner import ANSWER, LENGTH, WITH_CGROUP, WITHOUT_CGROUP
 
@@ -161,15 +164,34 @@ def _explanation(program: Program, step: str, number: int, file: str) -> str:
     why = os.strerror(number).lower()
     if step != "execute":
         return f"cannot start {program.argv[0]}: cannot {step}{f' {file}' if file else ''}: {why}"
+    path = program.env.get("PATH", os.defpath)
     if "/" not in file and number == errno.ENOENT:
-        path = program.env.get("PATH", os.defpath)
-        return f"cannot start {file}: there is no such program in PATH={path}"
+        return f"cannot start {file}: {lacking(file, path)}"
+    if "/" not in file and (place := shutil.which(file, path=path)):
+        return f"cannot start {file}: {_refusal(place) if number == errno.EACCES else why}"
     place = os.path.join(program.cwd, file)
     if number == errno.ENOEXEC:
         return f"cannot start {place}: it is no program for this machine, and has no #! line"
     if number == errno.ENOENT and os.path.exists(place):
         return f"cannot start {place}: {_interpreter(place)} is not there"
     return f"cannot start {place}: {why}"
+
+
+def _refusal(place: str) -> str:
+    """Why the user of an app may not run what is there for us: most often it is in a home."""
+    real = os.path.realpath(place)
+    leads = f", which is {real}," if real != place else ""
+    closed = [
+        str(each)
+        for each in reversed(Path(real).parents)
+        if not os.stat(each).st_mode & stat.S_IXOTH
+    ]
+    if not closed:
+        return f"{place}{leads} may not be run by the app's user"
+    return (
+        f"{place}{leads} is in {closed[0]}, which the app's user may not enter: install it where"
+        " all users may, such as /usr/local"
+    )
 
 
 def _interpreter(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Apps that are built into a program: Go, Java, and programs that somebody else has built."""
+"""Apps that are built into a program: Go, and programs that somebody else has built."""
 
 from typing import Final
 
@@ -6,7 +6,6 @@ from control.manifest.project import Detection, Project, Undetected
 from control.manifest.spec import Step
 
 PROGRAM: Final = ".edged/app"
-JAR: Final = ".edged/app.jar"
 
 
 def plan_go(project: Project) -> Detection:
@@ -22,36 +21,22 @@ def plan_go(project: Project) -> Detection:
         runtime="go",
         build=(step,),
         start=(f"./{PROGRAM}",),
+        vars=(("GOFLAGS", "-modcacherw"),),  # so that the modules can be removed with the app
         found=(("start", reason),),
     )
 
 
-def plan_java(project: Project) -> Detection:
-    """A Maven or Gradle project, or a jar that is there."""
-    if project.main or not project.has(*_MAVEN, *_GRADLE):
-        jar = project.main or next((name for name in project.names() if name[-4:] == ".jar"), "")
-        if not jar:
-            raise Undetected('there is no pom.xml, build.gradle or *.jar here: write main = "…jar"')
-        return _java(jar, (), f"found {jar}")
-    maven = project.has(*_MAVEN)
-    wrapper = "mvnw" if maven else "gradlew"
-    why = f"found {project.first(*_MAVEN, *_GRADLE)}"
-    tool = f"./{wrapper}" if project.is_program(wrapper) else ""
-    tool = tool or project.need_tool("mvn" if maven else "gradle", why=why)
-    argv = (tool, "-B", "-DskipTests", "package") if maven else (tool, "--no-daemon", "assemble")
-    folder = "target" if maven else "build/libs"
-    steps = (
-        Step(argv=argv, reason=why),
-        Step(argv=("sh", "-c", _TAKE_JAR.format(folder)), reason="takes the jar that was built"),
-    )
-    return _java(JAR, steps, f"{why}: the largest jar in {folder}")
+def recognise_binary(project: Project) -> str:
+    """Why a folder is a ready program's; "" when it is not. It has the app's name."""
+    name = next((one for one in _named(project) if project.is_program(one)), "")
+    return f"found the program {name}" if name else ""
 
 
 def plan_binary(project: Project) -> Detection:
     """A program that was built elsewhere."""
     if project.has_start:
         return Detection(runtime="binary")
-    named = (project.main,) if project.main else (project.name, f"bin/{project.name}")
+    named = _named(project)
     programs = [name for name in named if project.is_program(name)]
     if not programs and not project.main:
         programs = [name for name in project.names() if project.is_program(name)]
@@ -66,18 +51,9 @@ def plan_binary(project: Project) -> Detection:
 
 # Private
 
-_MAVEN: Final = ("pom.xml",)
-_GRADLE: Final = ("build.gradle", "build.gradle.kts")
 
-_TAKE_JAR: Final = (
-    "mkdir -p .edged && jar=$(ls -S {0}/*.jar | grep -Ev -- '(-plain|-sources|-javadoc)\\.jar$'"
-    ' | head -n 1) && cp "$jar" .edged/app.jar'
-)
-_PLACES: Final = (
-    "-Dserver.address=$HOST", "-Dserver.port=$PORT",  # Spring Boot
-    "-Dquarkus.http.host=$HOST", "-Dquarkus.http.port=$PORT",
-    "-Dmicronaut.server.host=$HOST", "-Dmicronaut.server.port=$PORT",
-)  # fmt: skip
+def _named(project: Project) -> tuple[str, ...]:
+    return (project.main,) if project.main else (project.name, f"bin/{project.name}")
 
 
 def _package(project: Project) -> tuple[str, str]:
@@ -100,12 +76,3 @@ def _is_main(project: Project, folder: str) -> bool:
     files = [name for name in project.names(folder) if name[-3:] == ".go"]
     paths = [f"{folder}/{name}" if folder else name for name in files if name[-8:] != "_test.go"]
     return any(project.lines(path, r"^package[ \t]+main\b") for path in paths)
-
-
-def _java(jar: str, steps: tuple[Step, ...], reason: str) -> Detection:
-    return Detection(
-        runtime="java",
-        build=steps,
-        start=("java", *_PLACES, "-jar", jar),
-        found=(("start", reason),),
-    )

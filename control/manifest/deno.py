@@ -12,6 +12,9 @@ MAINS: Final = (
     "src/main.ts", "src/index.ts", "src/server.ts",
 )  # fmt: skip
 
+RESERVED_BYTES: Final = 512 << 20
+"""Room for compiled code that Deno takes at its start, as memory that it may write to."""
+
 
 def plan_deno(project: Project) -> Detection:
     """A task of the name `start`, else the main file, served when it exports a handler."""
@@ -26,19 +29,26 @@ def plan_deno(project: Project) -> Detection:
     tasks = _tasks(project)
     if "start" in tasks and not project.main:
         argv = script_argv(tasks, "start", "deno.json")
+        if argv[0] == "deno":
+            argv = (*_AT, *argv)
         return found.but(start=argv, found=(("start", "found deno.json: task `start`"),))
     if not main:
         raise Undetected(f'there is no task "start", and none of {", ".join(MAINS)}')
     if project.lines(main, r"^export\s+default\b"):
-        argv = ("deno", "serve", "--host", "$HOST", "--port", "$PORT", *_ALLOWED, main)
+        argv = ("deno", "serve", "--host", "$HOST", "--port", "$PORT", _ALLOWED, main)
         return found.but(start=argv, found=(("start", f"found {main}: its default export"),))
-    argv = ("deno", "run", *_ALLOWED, main)
+    argv = (*_AT, "deno", "run", _ALLOWED, main)
     return found.but(start=argv, found=(("start", f"found {main}"),))
 
 
 # Private
 
-_ALLOWED: Final = ("--allow-net", "--allow-env", "--allow-read")
+_AT: Final = ("env", "DENO_SERVE_ADDRESS=tcp:$HOST:$PORT")
+"""Where the first `Deno.serve` listens, whatever it is told: most are told nothing."""
+
+_ALLOWED: Final = "--allow-all"
+"""The app's user is its fence, as for all runtimes: it may write where that user may. Who wants a
+closer one says so in a task of the name `start`."""
 
 
 def _tasks(project: Project) -> dict[str, str]:

@@ -14,7 +14,8 @@ from control.manifest.agreement import check_agreement, parts_of
 from control.manifest.app_kinds import ENV_NAME
 from control.manifest.layers import Layer, Layers
 from control.manifest.procfile import read_procfile
-from control.manifest.project import Detection, Project, Undetected, is_on_path
+from control.manifest.programs import PATH, is_on_path
+from control.manifest.project import Detection, Project, Undetected
 from control.manifest.runtimes import detect
 from control.manifest.schema import APP, ENV
 from control.manifest.spec import AppSpec, Assets, Listen, Pairs, ProcessSpec, Step
@@ -23,14 +24,15 @@ from control.refusal import Refused
 FILE_NAME: Final = "edge.toml"
 USUAL_ENV: Final = "production"
 
-_HasTool = Callable[[str], bool]
+_Finds = Callable[[str, str], bool]
 
 
-def read(folder: str, env: str = "", has_tool: _HasTool = is_on_path) -> AppSpec:
+def read(folder: str, env: str = "", path: str = PATH, finds: _Finds = is_on_path) -> AppSpec:
     """The app of a folder in one environment.
 
-    An empty `env` is the only one of the file, else "production". Raises `Refused`
-    (`manifest-invalid`) with all problems.
+    An empty `env` is the only one of the file, else "production". Programs are looked for on
+    `path`, unless the app has a PATH of its own. Raises `Refused` (`manifest-invalid`) with all
+    problems.
     """
     file = os.path.join(folder, FILE_NAME)
     report = Report(file)
@@ -52,7 +54,8 @@ def read(folder: str, env: str = "", has_tool: _HasTool = is_on_path) -> AppSpec
     if report.problems:
         raise _refused(report.problems)
     try:
-        return _resolve(_project(folder, layers.values, has_tool), env, layers)
+        project = replace(_project(folder, layers.values, path), finds=finds)
+        return _resolve(project, env, layers)
     except Undetected as problem:
         written = [key for key in ("main", "root", "runtime") if key in layers.values]
         layers.add(written[0] if written else "", str(problem))
@@ -106,21 +109,25 @@ def _resolve(project: Project, env: str, layers: Layers) -> AppSpec:
         root=found.root,
         vars=_over(found.vars, values.get("vars", ())),
         path=found.path,
+        files=found.files,
         listen=project.listen,
         found=(*found.found, *commands.found),
         **parts,
     )
 
 
-def _project(folder: str, values: dict[str, Any], has_tool: _HasTool) -> Project:
+def _project(folder: str, values: dict[str, Any], path: str) -> Project:
+    parts, own = parts_of(values), values.get("vars", ())
     return Project(
         folder=folder,
         name=values["name"],
         main=values.get("main", ""),
         root=values.get("root", ""),
         listen=Listen(values.get("listen", "port")),
-        drain_s=parts_of(values)["times"].drain_s,
-        has_tool=has_tool,
+        drain_s=parts["times"].drain_s,
+        memory_bytes=parts["resources"].memory_bytes,
+        vars=own,
+        path=dict(own).get("PATH", path),
     )
 
 

@@ -1,5 +1,6 @@
 """Node and Bun: the script `start`, else the main file, run without npm in between."""
 
+import re
 from typing import Final
 
 from control.manifest.package_json import (
@@ -22,8 +23,8 @@ def recognise_bun(project: Project) -> str:
     name = project.first(*BUN_FILES)
     if name and not _is_site(project):
         return f"found {name}"
-    named = project.json(FILE_NAME).get("packageManager", "")
-    return f"found {FILE_NAME}: {named}" if str(named).startswith("bun@") else ""
+    named = _names_bun(project)
+    return f"found {FILE_NAME}: {named}" if named and not _is_site(project) else ""
 
 
 def recognise_node(project: Project) -> str:
@@ -51,13 +52,30 @@ _MAINS: Final = {
 }
 
 
+def _names_bun(project: Project) -> str:
+    """By what a package.json is meant for Bun; "" when it is not. `bun init` writes @types/bun, and
+    no lock file where there is nothing to lock."""
+    package = project.json(FILE_NAME)
+    named = str(package.get("packageManager", ""))
+    if named.startswith("bun@"):
+        return named
+    for key, names in (("engines", ("bun",)), ("devDependencies", ("@types/bun", "bun-types"))):
+        table = package.get(key)
+        found = [name for name in names if isinstance(table, dict) and name in table]
+        if found:
+            return f"{key} {found[0]}"
+    starts = re.match(r"(?:[A-Z_]+=\S* )*(bunx? )", scripts_of(project).get("start", ""))
+    return "script `start`" if starts else ""
+
+
 def _plan(project: Project, runtime: str) -> Detection:
     project.need_tool(runtime, why=f"runtime {runtime}")
     scripts = scripts_of(project)
     builds = "build" in scripts
-    steps = install_steps(project, with_dev=builds)
+    usual = "bun" if runtime == "bun" else "npm"
+    steps = install_steps(project, with_dev=builds, usual=usual)
     if builds:
-        argv = (runner_of(project), "run", "build")
+        argv = (runner_of(project, usual), "run", "build")
         steps += (Step(argv=argv, reason=f"found {FILE_NAME}: script `build`"),)
     found = Detection(
         runtime=runtime,

@@ -50,8 +50,9 @@ def script_argv(scripts: dict[str, str], name: str, file: str) -> tuple[str, ...
     return ("env", *argv[1:]) if argv[0] == "cross-env" else argv
 
 
-def install_steps(project: Project, *, with_dev: bool) -> tuple[Step, ...]:
-    """How the lock file is installed, with what only the build needs or without."""
+def install_steps(project: Project, *, with_dev: bool, usual: str = "npm") -> tuple[Step, ...]:
+    """How the lock file is installed, with what only the build needs or without; without one it is
+    done by the `usual` program, npm or bun."""
     lock = project.first(*_INSTALLS)
     if lock:
         tool = _INSTALLS[lock]
@@ -61,14 +62,14 @@ def install_steps(project: Project, *, with_dev: bool) -> tuple[Step, ...]:
     package = project.json(FILE_NAME)
     if package.get("dependencies") or (with_dev and package.get("devDependencies")):
         reason = f"found {FILE_NAME} without a lock file"
-        argv = ("npm", "install", "--no-package-lock", *_DEV["npm", with_dev])
+        argv = (usual, "install", *_LOCKLESS[usual], *_DEV[usual, with_dev])
         return (Step(argv=_runnable(project, argv, FILE_NAME), reason=reason),)
     return ()
 
 
-def runner_of(project: Project) -> str:
-    """The program that runs scripts here: that of the lock file."""
-    return _INSTALLS.get(project.first(*_INSTALLS), "npm")
+def runner_of(project: Project, usual: str = "npm") -> str:
+    """The program that runs scripts here: that of the lock file, else the `usual` one."""
+    return _INSTALLS.get(project.first(*_INSTALLS), usual)
 
 
 # Private
@@ -87,6 +88,7 @@ _ARGUMENTS: Final = {
     "yarn": ("install", "--frozen-lockfile"),
     "bun": ("install", "--frozen-lockfile"),
 }
+_LOCKLESS: Final = {"npm": ("--no-package-lock",), "bun": ("--no-save",)}
 _DEV: Final[dict[tuple[str, bool], tuple[str, ...]]] = {
     ("npm", True): ("--include=dev",),
     ("npm", False): ("--omit=dev",),

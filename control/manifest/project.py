@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import tomli
 
+from control.manifest.programs import PATH, advice, is_on_path
 from control.manifest.spec import Listen, Pairs, Step
 
 FILE_BYTES: Final = 4 << 20
@@ -18,11 +18,6 @@ FILE_BYTES: Final = 4 << 20
 SKIPPED: Final = frozenset(
     {"node_modules", "vendor", "venv", "env", "__pycache__", "site-packages"}
 )
-
-
-def is_on_path(program: str) -> bool:
-    """Whether a program is there to build and run apps with."""
-    return shutil.which(program) is not None
 
 
 class Undetected(Exception):
@@ -39,6 +34,7 @@ class Detection:
     root: str = ""
     vars: Pairs = ()
     path: tuple[str, ...] = ()
+    files: Pairs = ()  # of edged's own that the start needs: names and texts
     assets: tuple[str, str] | None = None  # folder and path
     found: Pairs = ()  # setting and reason
 
@@ -58,7 +54,10 @@ class Project:
     listen: Listen = Listen.PORT
     drain_s: float = 30.0
     has_start: bool = False  # only the build is asked for
-    has_tool: Callable[[str], bool] = is_on_path
+    memory_bytes: int = 0  # the limit of an instance; 0 is none
+    vars: Pairs = ()  # what edge.toml sets
+    path: str = PATH  # where its programs are looked for
+    finds: Callable[[str, str], bool] = is_on_path  # whether a program is on a path
 
     def has(self, *names: str) -> bool:
         """Whether one of these files is there."""
@@ -112,13 +111,18 @@ class Project:
             raise Undetected(f"{name}: its {key} are no object")
         return {label: text for label, text in found.items() if isinstance(text, str)}
 
+    def has_tool(self, name: str) -> bool:
+        """Whether this server has a program to build and run the app with."""
+        return self.finds(name, self.path)
+
     def need_tool(self, *names: str, why: str) -> str:
-        """The first of these programs that is on PATH; raises `Undetected` when none is."""
+        """The first of these programs that the server has; raises `Undetected` when none is."""
         for name in names:
             if self.has_tool(name):
                 return name
-        listed = " or ".join(names)
-        raise Undetected(f"{why} needs {listed} on this server's PATH: install it there")
+        listed, advised = " or ".join(names), advice(*reversed(names))
+        where = f"which this server's apps do not find in PATH={self.path}"
+        raise Undetected(f"{why} needs {listed}, {where}{advised}")
 
     # Private
 

@@ -85,7 +85,7 @@ def _venv(project: Project, reason: str) -> Step:
 def _from_uv_lock(project: Project) -> Install:
     if not project.has_tool("uv"):
         raise Undetected(
-            "uv.lock needs uv on this server's PATH: install it there, or deploy what"
+            f"uv.lock needs uv, which is not in PATH={project.path}: install it, or deploy what"
             ' "uv export -o requirements.txt" writes'
         )
     packages = project.toml("uv.lock").get("package", [])

@@ -6,6 +6,8 @@ from control.manifest.project import Detection, Project, Undetected
 from control.manifest.spec import Step
 
 GEMS: Final = "vendor/bundle"
+SYSTEM: Final = "BUNDLE_PATH__SYSTEM"
+"""In `vars` it says that the server's own gems are used, such as those of Debian's packages."""
 
 
 def plan_ruby(project: Project) -> Detection:
@@ -15,7 +17,9 @@ def plan_ruby(project: Project) -> Detection:
     steps: list[Step] = []
     if has_gemfile:
         project.need_tool("bundle", why="Gemfile")
-        vars_ += [("BUNDLE_PATH", GEMS), ("BUNDLE_WITHOUT", "development:test")]
+        vars_.append(("BUNDLE_WITHOUT", "development:test"))
+        if SYSTEM not in dict(project.vars):  # Bundler refuses both
+            vars_.append(("BUNDLE_PATH", GEMS))
         if project.has("Gemfile.lock"):
             vars_.append(("BUNDLE_DEPLOYMENT", "1"))
         steps.append(Step(argv=("bundle", "install"), reason="found Gemfile"))
@@ -43,8 +47,18 @@ def plan_ruby(project: Project) -> Detection:
 
 
 def _server(project: Project, rack: str, *, has_gemfile: bool) -> tuple[str, ...]:
-    prefix = ("bundle", "exec") if has_gemfile else ()
     files = ("Gemfile.lock", "Gemfile")
-    if any(project.lines(name, r"^\s*(?:gem\s+['\"])?puma\b") for name in files):
-        return (*prefix, "puma", "--bind", "tcp://$HOST:$PORT", rack)
-    return (*prefix, "rackup", "--host", "$HOST", "--port", "$PORT", rack)
+    if not has_gemfile:
+        tool = project.need_tool("puma", "rackup", why=rack)
+    elif any(project.lines(name, r"^\s*(?:gem\s+['\"])?puma\b") for name in files):
+        tool = "puma"
+    else:
+        tool = "rackup"
+    prefix = ("bundle", "exec") if has_gemfile else ()
+    return (*prefix, *_SERVERS[tool], rack)
+
+
+_SERVERS: Final = {
+    "puma": ("puma", "--bind", "tcp://$HOST:$PORT"),
+    "rackup": ("rackup", "--host", "$HOST", "--port", "$PORT"),
+}

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from control.manifest.compiled import plan_binary, plan_go, plan_java
+from control.manifest.compiled import plan_binary, plan_go, recognise_binary
 from control.manifest.deno import plan_deno
+from control.manifest.java import plan_java, recognise_java
 from control.manifest.node import plan_bun, plan_node, recognise_bun, recognise_node
 from control.manifest.php import plan_php
 from control.manifest.project import Detection, Project, Undetected
@@ -57,10 +58,6 @@ def _by_files(*names: str) -> Callable[[Project], str]:
     return recognise
 
 
-def _never(project: Project) -> str:
-    return ""
-
-
 RUNTIMES: Final = (
     Runtime(
         name="deno",
@@ -76,12 +73,8 @@ RUNTIMES: Final = (
         recognise=_by_files("composer.json", "public/index.php", "index.php"),
         plan=plan_php,
     ),
-    Runtime(
-        name="java",
-        recognise=_by_files("pom.xml", "build.gradle", "build.gradle.kts"),
-        plan=plan_java,
-    ),
+    Runtime(name="java", recognise=recognise_java, plan=plan_java),
     Runtime(name="node", recognise=recognise_node, plan=plan_node),
     Runtime(name="static", recognise=recognise_static, plan=plan_static),
-    Runtime(name="binary", recognise=_never, plan=plan_binary),
+    Runtime(name="binary", recognise=recognise_binary, plan=plan_binary),
 )

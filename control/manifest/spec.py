@@ -125,6 +125,7 @@ class AppSpec:
     root: str = ""  # the folder of a static site
     vars: Pairs = ()  # of all commands and processes
     path: tuple[str, ...] = ()  # folders of the release that come first in PATH
+    files: Pairs = ()  # names and texts of edged's own files in the release, in .edged/
     listen: Listen = Listen.PORT
     instances: Instances = field(default_factory=Instances)
     health: AppHealth = field(default_factory=AppHealth)

@@ -45,7 +45,7 @@ WIDE = {
     # A record of all that crosses an exec, nothing but fields.
     "supervisor.handover.Handover": 18,
     # Records of an app: all that a person may say of it, and what detection reads and finds.
-    "control.manifest.spec.AppSpec": 21,
+    "control.manifest.spec.AppSpec": 22,
     # Records of a declaration and of a certificate, nothing but fields.
     "control.config.setting.Setting": 13,
     "control.acme.vault.Cert": 13,

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from control.apps.environment import PATH
+from control.manifest.programs import PATH
 from tests.bench.memory import KIB
 from tests.bench.scenarios import Bar, Outcome
 from tests.bench.servers import Bench

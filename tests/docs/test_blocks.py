@@ -36,7 +36,7 @@ def test_an_apps_file_is_read(block: Block, tmp_path: Path) -> None:
     (tmp_path / "index.ts").touch()
     (tmp_path / "requirements.txt").write_text("flask\n", encoding="utf-8")
     (tmp_path / "app.py").write_text("import flask\napp = flask.Flask('app')\n", encoding="utf-8")
-    assert read(str(tmp_path), has_tool=lambda name: True).routes
+    assert read(str(tmp_path), finds=lambda name, path: True).routes
 
 
 @pytest.mark.parametrize("block", [one for one in blocks("toml") if one not in APPS], ids=str)

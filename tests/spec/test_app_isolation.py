@@ -58,7 +58,7 @@ listen()
 
 ENVIRONMENT = {
     "PATH", "HOME", "TMPDIR", "LANG", "EDGED_APP", "DATA_DIR", "HOST", "PORT", "EDGED_INSTANCE",
-    "GREETING", "TOKEN",
+    "NO_COLOR", "GREETING", "TOKEN",
 }  # fmt: skip
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give apps their own users")

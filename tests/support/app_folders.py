@@ -5,7 +5,12 @@ from pathlib import Path
 
 from control.manifest.project import Project
 
-TOOLS = frozenset({"bun", "bundle", "cargo", "composer", "deno", "go", "mvn", "node", "npm", "php"})
+TOOLS = frozenset(
+    {
+        "bun", "bundle", "cargo", "composer", "deno", "go", "java", "mvn", "node", "npm", "php",
+        "puma",
+    }
+)  # fmt: skip
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -19,12 +24,13 @@ def write(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def having(*more: str) -> Callable[[str], bool]:
+def having(*more: str) -> Callable[[str, str], bool]:
     """A server that has these tools besides the usual ones."""
     tools = {*TOOLS, "python3", *more}
-    return lambda name: name in tools
+    return lambda name, path: name in tools
 
 
 def project(folder: Path, files: dict[str, str], *tools: str, **settings) -> Project:
     """A folder as detection sees it."""
-    return Project(folder=str(write(folder, files)), has_tool=having(*tools), **settings)
+    settings.setdefault("finds", having(*tools))
+    return Project(folder=str(write(folder, files)), **settings)

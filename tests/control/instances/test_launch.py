@@ -148,6 +148,27 @@ def test_what_no_cgroup_limits_is_limited_per_process(bench: Bench) -> None:
         assert found["data"] == [-1, -1]
     else:
         assert found["data"] == [320 << 20] * 2
+        limits = Limits(memory_bytes=64 << 20, reserved_bytes=512 << 20)
+        assert told(bench, limits=limits)["data"] == [832 << 20] * 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs apps as others")
+def test_a_program_in_a_home_that_is_closed_to_the_app_is_told_with_the_way_to_it(
+    bench: Bench,
+) -> None:
+    home = bench.folder / "home"
+    (home / "bin").mkdir(parents=True)
+    (home / "bin" / "bun").write_text("#!/bin/sh\n")
+    (home / "bin" / "bun").chmod(0o755)
+    home.chmod(0o700)
+    (bench.folder / "bin").mkdir()
+    (bench.folder / "bin" / "bun").symlink_to(home / "bin" / "bun")
+    with pytest.raises(SpawnFailed) as raised:
+        bench.launch("bun", owner=APP_USER, env={"PATH": str(bench.folder / "bin")})
+    assert str(raised.value) == (
+        f"cannot start bun: {bench.folder}/bin/bun, which is {home}/bin/bun, is in {home}, which"
+        " the app's user may not enter: install it where all users may, such as /usr/local"
+    )
 
 
 @pytest.mark.parametrize(

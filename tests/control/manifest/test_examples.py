@@ -21,7 +21,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_an_example_is_recognised(name: str) -> None:
-    spec = read(str(APPS / name), "production", having())
+    spec = read(str(APPS / name), "production", finds=having())
     assert (spec.runtime, spec.found[-1][1]) == EXPECTED[name]
     assert spec.routes
     assert spec.servers == ("prod",)
@@ -32,7 +32,7 @@ def test_all_examples_are_tested() -> None:
 
 
 def test_the_django_example_migrates_and_serves_its_static_files() -> None:
-    spec = read(str(APPS / "django"), "production", having())
+    spec = read(str(APPS / "django"), "production", finds=having())
     assert spec.release == ("python", "manage.py", "migrate", "--noinput")
     assert spec.assets == Assets(folder="staticfiles", path="/static")
 

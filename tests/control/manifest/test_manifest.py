@@ -27,7 +27,7 @@ START = 'name = "api"\nstart = ["./api"]\n'
 
 def app(folder: Path, text: str, env: str = "", **files: str) -> AppSpec:
     write(folder, {"edge.toml": text, **files})
-    return read(str(folder), env, having())
+    return read(str(folder), env, finds=having())
 
 
 def told(folder: Path, text: str, env: str = "", **files: str) -> list[str]:

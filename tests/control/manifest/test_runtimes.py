@@ -15,6 +15,17 @@ FASTAPI = "from fastapi import FastAPI\napp = FastAPI()\n"
 GUNICORN = (".venv/bin/python", "-m", "gunicorn", "--bind", "$HOST:$PORT")
 TIMES = ("--keep-alive", "75", "--graceful-timeout", "29")
 WSGI = ("--worker-class", "gthread", "--threads", "8")
+PHP = (
+    "php", "-q", "-d", "display_errors=0", "-d", "log_errors=1", "-d", "error_log=/dev/stderr",
+    "-d", "memory_limit=${PHP_MEMORY_LIMIT}", "-d", "max_execution_time=30",
+    "-d", "output_buffering=4096", "-S", "$HOST:$PORT", "-t",
+)  # fmt: skip
+JAVA = (
+    'exec java -Duser.home="$HOME" -Dserver.address=$HOST -Dserver.port=$PORT'
+    " -Dquarkus.http.host=$HOST -Dquarkus.http.port=$PORT"
+    " -Dmicronaut.server.host=$HOST -Dmicronaut.server.port=$PORT{} $JAVA_OPTS -jar {}"
+)
+AT = ("env", "DENO_SERVE_ADDRESS=tcp:$HOST:$PORT")
 SITE = {"build": "vite build", "start": "vite"}
 
 
@@ -67,22 +78,32 @@ STARTS = {
         {"package.json": package({"start": "bun run a.ts"}, packageManager="bun@1.2")}, "bun",
         ("bun", "run", "a.ts"),
     ),
+    "bun as `bun init` leaves it": (
+        {"package.json": package(module="index.ts", devDependencies={"@types/bun": "latest"}),
+         "index.ts": ""}, "bun", ("bun", "index.ts"),
+    ),
+    "bun in a script": (
+        {"package.json": package({"start": "bun run a.ts"})}, "bun", ("bun", "run", "a.ts"),
+    ),
+    "node that another bundles": (
+        {"package.json": package({"start": "bundle-and-run a.js"})}, "node",
+        ("bundle-and-run", "a.js"),
+    ),
     "deno by its task": (
         {"deno.json": '{"tasks": {"start": "deno run -A main.ts"}}'}, "deno",
-        ("deno", "run", "-A", "main.ts"),
+        (*AT, "deno", "run", "-A", "main.ts"),
     ),
     "deno with comments": (
         {"deno.jsonc": '{ // ours\n "tasks": {"start": "deno run -A a.ts"} }'}, "deno",
-        ("deno", "run", "-A", "a.ts"),
+        (*AT, "deno", "run", "-A", "a.ts"),
     ),
     "deno that exports a handler": (
         {"deno.json": "{}", "main.ts": "export default { fetch() {} };\n"}, "deno",
-        ("deno", "serve", "--host", "$HOST", "--port", "$PORT", "--allow-net", "--allow-env",
-         "--allow-read", "main.ts"),
+        ("deno", "serve", "--host", "$HOST", "--port", "$PORT", "--allow-all", "main.ts"),
     ),
     "deno that listens": (
         {"deno.json": "{}", "main.ts": "Deno.serve(() => new Response());\n"}, "deno",
-        ("deno", "run", "--allow-net", "--allow-env", "--allow-read", "main.ts"),
+        (*AT, "deno", "run", "--allow-all", "main.ts"),
     ),
     "go": ({"go.mod": "", "main.go": "package main\n"}, "go", ("./.edged/app",)),
     "rack on puma": (
@@ -90,10 +111,16 @@ STARTS = {
         ("bundle", "exec", "puma", "--bind", "tcp://$HOST:$PORT", "config.ru"),
     ),
     "rack without bundler": (
-        {"config.ru": ""}, "ruby", ("rackup", "--host", "$HOST", "--port", "$PORT", "config.ru"),
+        {"config.ru": ""}, "ruby", ("puma", "--bind", "tcp://$HOST:$PORT", "config.ru"),
     ),
-    "php": ({"public/index.php": ""}, "php", ("php", "-S", "$HOST:$PORT", "-t", "public")),
-    "php at the top": ({"index.php": ""}, "php", ("php", "-S", "$HOST:$PORT", "-t", ".")),
+    "rack on something else": (
+        {"config.ru": "", "Gemfile": "gem 'falcon'"}, "ruby",
+        ("bundle", "exec", "rackup", "--host", "$HOST", "--port", "$PORT", "config.ru"),
+    ),
+    "php": ({"public/index.php": ""}, "php", (*PHP, "public", ".edged/router.php")),
+    "php at the top": ({"index.php": ""}, "php", (*PHP, ".", ".edged/router.php")),
+    "a jar": ({"shop.jar": "", "README.md": ""}, "java", ("sh", "-c", JAVA.format("", "shop.jar"))),
+    "a program of the app's name": ({"app*": "", "notes.txt": ""}, "binary", ("./app",)),
     "django beside a package.json": (
         {"app.py": FLASK, "requirements.txt": "", "package.json": package({"build": "vite build"})},
         "python", (*GUNICORN, "--no-control-socket", *WSGI, *TIMES, "app:app"),
@@ -207,22 +234,29 @@ def test_go_builds_the_program_of_the_apps_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "argv"),
+    ("files", "command"),
     [
-        ({"pom.xml": ""}, ("mvn", "-B", "-DskipTests", "package")),
-        ({"pom.xml": "", "mvnw*": ""}, ("./mvnw", "-B", "-DskipTests", "package")),
-        ({"build.gradle.kts": "", "gradlew*": ""}, ("./gradlew", "--no-daemon", "assemble")),
+        ({"pom.xml": ""}, "exec mvn -B -DskipTests package"),
+        ({"pom.xml": "", "mvnw*": ""}, "exec ./mvnw -B -DskipTests package"),
+        ({"build.gradle.kts": "", "gradlew*": ""}, "exec ./gradlew --no-daemon assemble"),
     ],
 )
-def test_java_is_built_by_its_wrapper(files, argv, tmp_path: Path) -> None:
+def test_java_is_built_by_its_wrapper(files, command: str, tmp_path: Path) -> None:
     found = detect(project(tmp_path, files))
-    assert found.build[0].argv == argv
-    assert found.start[-2:] == ("-jar", ".edged/app.jar")
+    assert found.build[0].argv[-1].endswith(command)
+    assert found.start == ("sh", "-c", JAVA.format("", ".edged/app.jar"))
+
+
+def test_a_jvm_fits_its_heap_into_the_limit(tmp_path: Path) -> None:
+    found = detect(project(tmp_path, {"shop.jar": ""}, memory_bytes=256 << 20))
+    limit = " -XX:MaxRAM=268435456 -XX:MaxRAMPercentage=70"
+    assert found.start[-1] == JAVA.format(limit, "shop.jar")
 
 
 def test_a_ready_jar_and_a_ready_program_are_started(tmp_path: Path) -> None:
     found = detect(project(tmp_path, {"shop.jar": "", "shop*": ""}, name="shop"), "java")
-    assert (found.build, found.start[-1]) == ((), "shop.jar")
+    assert (found.build, found.start[-1]) == ((), JAVA.format("", "shop.jar"))
+    assert detect(project(tmp_path, {}, main="A.java"), "java").start[-1].endswith(" A.java")
     assert detect(project(tmp_path, {}, name="shop"), "binary").start == ("./shop",)
     assert detect(project(tmp_path, {}, name="other"), "binary").start == ("./shop",)
 
@@ -240,6 +274,21 @@ def test_rails_is_made_ready(tmp_path: Path) -> None:
     assert [step.argv[:2] for step in found.build] == [("bundle", "install"), ("bundle", "exec")]
     assert dict(found.vars)["BUNDLE_DEPLOYMENT"] == "1"
     assert "puma" in found.start
+
+
+def test_the_gems_of_the_server_are_used_where_vars_say_so(tmp_path: Path) -> None:
+    files = {"Gemfile": "gem 'puma'\n", "config.ru": ""}
+    assert "BUNDLE_PATH" in dict(detect(project(tmp_path, files)).vars)
+    own = (("BUNDLE_PATH__SYSTEM", "true"),)
+    assert "BUNDLE_PATH" not in dict(detect(project(tmp_path, {}, vars=own)).vars)
+
+
+def test_bun_installs_what_has_no_lock_file(tmp_path: Path) -> None:
+    text = package({"start": "bun a.ts", "build": "tsc"}, dependencies={"a": "1"})
+    found = detect(project(tmp_path, {"package.json": text}))
+    assert [step.argv for step in found.build] == [
+        ("bun", "install", "--no-save"), ("bun", "run", "build"),
+    ]  # fmt: skip
 
 
 def test_who_writes_start_gets_the_build_alone(tmp_path: Path) -> None:
@@ -262,10 +311,12 @@ REFUSED = {
     "there is no index.html": ({"a.txt": ""}, "static"),
     "there is no folder": ({}, "static"),
     "there is no index.php": ({}, "php"),
-    "there is no pom.xml": ({}, "java"),
+    "there is no pom.xml": ({"a.jar": "", "b.jar": ""}, "java"),
     "no package main": ({"go.mod": ""}, "go"),
     'there is no task "start"': ({"deno.json": "{}"}, "deno"),
-    "needs pnpm on this server's PATH": ({"server.js": "", "pnpm-lock.yaml": ""}, "node"),
+    "needs pnpm, which this server's apps do not find in PATH=.*: npm install -g pnpm": (
+        {"server.js": "", "pnpm-lock.yaml": ""}, "node",
+    ),
 }  # fmt: skip
 
 
