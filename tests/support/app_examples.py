@@ -29,7 +29,7 @@ AT_LEAST: Final = 20
 
 @dataclass
 class Example:
-    """One of them, served by an edged of its own."""
+    """One of them, served."""
 
     edged: Edged
     folder: Path
@@ -97,15 +97,20 @@ class Example:
 
 @contextmanager
 def example(name: str, folder: Path) -> Iterator[Example]:
-    """The example of that folder, deployed."""
+    """The example of that folder, deployed to an edged of its own."""
+    with Edged(workers=2) as edged:
+        made = written(edged, name, folder)
+        made.deployed = made.deploy()
+        yield made
+
+
+def written(edged: Edged, name: str, folder: Path, more: str = SHORTER) -> Example:
+    """A copy of the example, with `more` in its edge.toml, that is not deployed yet."""
     copied = folder / name
     shutil.copytree(EXAMPLES / name, copied)
     manifest = copied / "edge.toml"
     text = manifest.read_text(encoding="utf-8")
     said = tomllib.loads(text)
     [host] = said["envs"]["production"]["routes"]
-    manifest.write_text(text + SHORTER, encoding="utf-8")
-    with Edged(workers=2) as edged:
-        made = Example(edged, copied, said["name"], host, Outcome(0, "", ""))
-        made.deployed = made.deploy()
-        yield made
+    manifest.write_text(text + more, encoding="utf-8")
+    return Example(edged, copied, said["name"], host, Outcome(0, "", ""))

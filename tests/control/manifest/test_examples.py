@@ -15,6 +15,12 @@ EXPECTED = {
     "django": ("python", "found manage.py and project/wsgi.py, WSGI"),
     "fastapi": ("python", "found main.py: FastAPI object `app`, ASGI"),
     "node": ("node", "found package.json: script `start`"),
+    "bun": ("bun", "found package.json: module"),
+    "deno": ("deno", "found main.ts: its default export"),
+    "go": ("go", "found package main"),
+    "ruby": ("ruby", "found config.ru"),
+    "php": ("php", "found public/index.php, served by php"),
+    "java": ("java", "found clock.jar"),
     "static": ("static", "found its index.html in public"),
 }
 
