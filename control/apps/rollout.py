@@ -32,6 +32,10 @@ log = logging.getLogger("control.apps")
 KEPT_RELEASES: Final = 5
 LOOK_S: Final = 0.05
 
+GRACE_S: Final = 10.0
+"""An instance ends by itself when its time to start is over, and knows why; this is for one that
+cannot even be started or ended."""
+
 Vet = Callable[[App, AppSpec], None]
 """Raises `Refused` for routes that are somebody else's."""
 
@@ -174,7 +178,7 @@ class Rollout:
     def _prove(self, fleet: Fleet, spec: AppSpec) -> None:
         """Until all are ready, and have stayed well for the stability window."""
         self.say(f"starting {len(fleet)} of release {fleet.release.number}")
-        deadline = time.monotonic() + spec.times.start_s + LOOK_S
+        deadline = time.monotonic() + spec.times.start_s + GRACE_S
         while not fleet.is_ready:
             if fleet.deaths or time.monotonic() > deadline:
                 raise _unfit(fleet, "does not start")

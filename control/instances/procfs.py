@@ -98,13 +98,8 @@ def sockets_of(pids: Iterable[int]) -> tuple[set[int], bool]:
     found, complete = set(), True
     for pid in pids:
         try:
-            with os.scandir(f"/proc/{pid}/fd") as entries:
-                for entry in entries:
-                    with contextlib.suppress(OSError):
-                        target = os.readlink(entry.path)
-                        if target.startswith("socket:["):
-                            found.add(int(target[8:-1]))
-        except PermissionError:
+            found |= _sockets_of(pid)
+        except PermissionError:  # also when the folder may be read, and what is in it not
             complete = False
         except OSError:
             continue
@@ -112,6 +107,17 @@ def sockets_of(pids: Iterable[int]) -> tuple[set[int], bool]:
 
 
 # Private
+
+
+def _sockets_of(pid: int) -> set[int]:
+    found = set()
+    with os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                target = os.readlink(entry.path)
+                if target.startswith("socket:["):
+                    found.add(int(target[8:-1]))
+    return found
 
 
 def _address(text: str) -> str:

@@ -95,7 +95,7 @@ class Edged:
         self._process: subprocess.Popen[bytes] | None = None
         self._ready_before = 0
         self._ready_s = ready_s
-        self._command = [sys.executable, "-m", "control.serve", "--config", str(self.config)]
+        self.command = [sys.executable, "-m", "control.serve", "--config", str(self.config)]
         for name, text in (files or {}).items():
             self.write_file(name, text)
         self.write()
@@ -147,7 +147,7 @@ class Edged:
         self._ready_before = self.log.count(" ready: slot ")
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                list(command) or self._command,
+                list(command) or self.command,
                 cwd=ROOT,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -182,7 +182,7 @@ class Edged:
     def run_again(self, within_s: float = 20.0) -> Outcome:
         """Run the same command once more, to its end: one that must not start."""
         done = subprocess.run(
-            self._command, cwd=ROOT, env=self._environ, stdin=subprocess.DEVNULL,
+            self.command, cwd=ROOT, env=self._environ, stdin=subprocess.DEVNULL,
             capture_output=True, timeout=within_s, check=False, text=True,
         )  # fmt: skip
         return Outcome(done.returncode, done.stdout, done.stderr)
