@@ -29,7 +29,6 @@ LOCAL = re.compile(
 )
 KNOWN_HOSTS = {
     "www.rfc-editor.org", "www.haproxy.org", "www.w3.org", "datatracker.ietf.org",
-    "rubygems.org",  # what every Gemfile names
     # Directories of public CAs.
     "acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org", "acme.zerossl.com",
     "dv.acme-v02.api.pki.goog", "dv.acme-v02.test-api.pki.goog",
