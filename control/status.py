@@ -156,6 +156,9 @@ def _problems(sources: Sources, listed: list[dict[str, Any]]) -> Iterator[dict[s
         if app["state"] == "failed":
             text = f"{app['app']} has failed, and waits for 'edgectl start': {app['problem']}"
             yield _problem("app-failed", text)
+        elif app["lacks_secrets"]:
+            text = f"{app['app']} can start no process, and what runs goes on: {app['problem']}"
+            yield _problem("secrets-unreadable", text)
     for text in reloader.names.problems():
         yield _problem("name-unresolved", f"{text}.")
     yield from _problems_of_workers(sources, listed)

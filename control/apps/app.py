@@ -199,7 +199,7 @@ class App:
         return gone
 
     def make(self, release: Release, role: str) -> Instance:
-        """An instance of it, which stirs the app. Raises `Refused`."""
+        """An instance of it, which stirs the app."""
         made: Instance
 
         def take(stream: str, line: bytes) -> None:

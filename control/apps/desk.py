@@ -195,7 +195,10 @@ class AppDesk:
 
     def listed(self) -> list[dict[str, Any]]:
         """All apps."""
-        return [described(app) for _, app in sorted(self.apps.items())]
+        unreadable = self.tools.secrets.unreadable(self.apps)
+        return [
+            described(app, unreadable.get(app_id, "")) for app_id, app in sorted(self.apps.items())
+        ]
 
     def missing(self) -> tuple[str, ...]:
         """What keeps apps apart less than it could, as sentences; none without apps."""
@@ -302,12 +305,15 @@ class AppDesk:
         return found
 
     def _rise(self, app: App) -> None:
+        said = ""
         while True:
             try:
                 app.rise()
                 app.see_off()
             except Refused as refusal:
-                log.error("%s: %s", app.record.id, refusal.message)
+                if refusal.message != said:
+                    log.error("%s: %s", app.record.id, refusal.message)
+                said = refusal.message
                 gevent.sleep(LOOK_S)
             else:
                 return

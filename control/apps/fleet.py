@@ -61,11 +61,11 @@ class Fleet:
         return "it has ended"
 
     def grow_to(self, count: int) -> None:
-        """Start as many as are lacking."""
+        """Start as many as are lacking. Raises `Refused` when their secrets cannot be read."""
         while len(self.instances) < count:
             made = self._make(self.release, self.role)
-            self.instances.append(made)
             made.start()
+            self.instances.append(made)
 
     def adopt(self, running: Running) -> None:
         """One that an earlier control has started."""

@@ -23,8 +23,6 @@ def recall(store: Store, tools: Tools) -> dict[str, App]:
         for app_id in store.kept(INDEX) or ()
         if (raw := store.kept(KEPT + app_id)) is not None
     ]
-    for record in records:
-        tools.secrets.values(record.id)  # without them no instance can be planned
     _end_strays(records, tools)  # first: they may be writing into what is removed next
     apps = {}
     for record in records:

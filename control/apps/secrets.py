@@ -105,6 +105,17 @@ class Secrets:
         opened = {name: self._open(keys, app, name, each) for name, each in sealed.items()}
         return SecretValues(app, {name: value.decode() for name, value in opened.items()})
 
+    def unreadable(self, apps: Iterable[str]) -> dict[str, str]:
+        """Those of these apps whose secrets cannot be read, with why: no process of theirs can
+        be started."""
+        found = {}
+        for app in apps:
+            try:
+                self.values(app)
+            except Refused as refusal:
+                found[app] = refusal.message
+        return found
+
     def rotate(self) -> int:
         """Seal all of them with a new key; says how many. Goes on with one that was cut short."""
         with self._changing:
@@ -187,9 +198,15 @@ class Secrets:
         kept = self._store.kept(name)
         if kept is None:
             return absent
-        if kept.get("version") != FORMAT:
+        if isinstance(kept, dict) and kept.get("version", FORMAT) != FORMAT:
             raise Refused("state-newer", "The secrets were written by a newer edged: run that one.")
-        found: T = kept[field]
+        found = kept.get(field) if isinstance(kept, dict) else None
+        if not isinstance(found, type(absent)):
+            raise Refused(
+                "secrets-damaged",
+                f'What is kept as "{name}" in the state database is damaged: restore it from a'
+                " backup.",
+            )
         return found
 
 
@@ -200,7 +217,7 @@ def _decoded(text: str) -> bytes:
     """What was kept; nothing if it was damaged."""
     try:
         return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+    except (binascii.Error, TypeError, ValueError):
         return b""
 
 

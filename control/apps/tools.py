@@ -58,16 +58,21 @@ class Tools:
     def launch(
         self, record: AppRecord, release: Release, argv: tuple[str, ...], more: Pairs = ()
     ) -> Launch:
-        """One process of a release. Raises `Refused` when its secrets cannot be read."""
+        """One process of a release. Its secrets are read when it starts, and not before: what runs
+        already is taken up without them."""
         spec, home = release.spec, self.home(record)
         folder = home.release(release.number)
-        values = self.secrets.values(record.id).environment()
+
+        def env() -> dict[str, str]:
+            values = self.secrets.values(record.id).environment()
+            return environment(spec, folder, home.data, values, more)
+
         name = record.id.replace("/", ".")
         return Launch(
             name=f"{name}.{release.number}.{randomness.token_hex(3)}",
             argv=argv,
             cwd=folder,
-            env=environment(spec, folder, home.data, values, more),
+            more_env=env,
             host=HOST,
             owner=home.owner,
             has_socket=spec.listen is Listen.SOCKET and argv == spec.start,
@@ -87,7 +92,7 @@ class Tools:
         take: Take,
         changed: Callable[[Instance], None],
     ) -> Instance:
-        """An instance that serves, or one of a process beside. Raises `Refused`."""
+        """An instance that serves, or one of a process beside."""
         spec = release.spec
         beside = next((each for each in spec.processes if each.name == role), None)
         argv = beside.argv if beside is not None else spec.start

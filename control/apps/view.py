@@ -6,8 +6,8 @@ from control.apps.app import App
 from control.instances.instance import Instance
 
 
-def described(app: App) -> dict[str, Any]:
-    """An app, with its instances."""
+def described(app: App, unreadable: str = "") -> dict[str, Any]:
+    """An app, with its instances. `unreadable` is why its secrets cannot be read."""
     spec = app.record.spec
     instances = [] if app.fleet is None else app.fleet.instances
     return {
@@ -25,7 +25,8 @@ def described(app: App) -> dict[str, Any]:
         ],
         "least": spec.instances.min if spec else 0,
         "most": spec.instances.max if spec else 0,
-        "problem": app.problem,
+        "problem": app.problem or unreadable,
+        "lacks_secrets": bool(unreadable),
     }
 
 

@@ -22,6 +22,7 @@ from control.instances.process import Process, Record, adopt
 from control.instances.readiness import NotReady, Proof, prove
 from control.instances.spawn import SpawnFailed
 from control.instances.wellness import Wellness
+from control.refusal import Refused
 
 log = logging.getLogger("control.apps")
 
@@ -89,7 +90,9 @@ class Instance:
         return "\n".join(line.decode(errors="replace") for line in lines)
 
     def start(self) -> None:
-        """Begin its life with a new process."""
+        """Begin its life with a new process. Raises `Refused` when its environment cannot be had:
+        who asks is told at once."""
+        self.plan.launch.more_env()
         gevent.spawn(self._live, None)
 
     def adopt(self, record: Record, *, was_ready: bool) -> None:
@@ -148,7 +151,7 @@ class Instance:
         for tries_left in range(OTHER_PORTS, -1, -1):
             try:
                 launched = self._launch_on(self._port())
-            except (NoPort, OSError, SpawnFailed) as failure:
+            except (NoPort, OSError, Refused, SpawnFailed) as failure:
                 self.why = str(failure)
             else:
                 if proven := self._proven(launched):

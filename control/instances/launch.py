@@ -2,8 +2,8 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from gevent import socket
@@ -32,6 +32,7 @@ class Launch:
     argv: tuple[str, ...]  # the first is looked up in PATH of `env`
     cwd: str
     env: Mapping[str, str] = field(default_factory=dict)  # HOST, PORT and the mark come to it
+    more_env: Callable[[], Mapping[str, str]] = dict  # asked at each start. Raises `Refused`
     host: str = "127.0.0.1"
     port: int = 0  # 0: it chooses one, and says which on descriptor 4
     socket_fd: int = -1  # a socket that listens, of no other instance: descriptor 3
@@ -53,7 +54,9 @@ class Launcher:
         return f"<Launcher {self.cgroups!r} {self.spawner!r}>"
 
     def launch(self, launch: Launch, take: Take) -> Process:
-        """A process that executes its program by now. Raises `SpawnFailed`."""
+        """A process that executes its program by now. Raises `SpawnFailed`, and `Refused` when
+        its environment cannot be had."""
+        launch = replace(launch, env={**launch.env, **launch.more_env()}, more_env=dict)
         with contextlib.ExitStack() as opened:
             cgroup = None
             try:
