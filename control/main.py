@@ -89,6 +89,7 @@ class Control:
         self.apps = apps_of(spec, segment, state, self.events)
         rows = AppRows(publisher, self.apps)
         self.apps.publish = rows.publish
+        self.apps.broken.published = rows.published
         deploys = Deploys(self.apps)
         folders = Folders(deploys, state)
         rows.follow = folders.follow

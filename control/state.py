@@ -147,12 +147,44 @@ class State:
 
         self.change(write)
 
-    def kept(self, name: str) -> Any:  # noqa: ANN401  any JSON: who keeps it knows its shape
-        """The value of that name, or None."""
+    def keep_copy(self, name: str, other: str) -> None:
+        """Keep what is kept under one name under another one, too, just as it is."""
 
-        def read(database: Database) -> object:
+        def write(database: Database) -> None:
+            database.execute(
+                "INSERT OR REPLACE INTO kept SELECT ?, value FROM kept WHERE name = ?",
+                (other, name),
+            )
+
+        self.change(write)
+
+    def kept(self, name: str) -> Any:  # noqa: ANN401  any JSON: who keeps it knows its shape
+        """The value of that name, or None. What is no JSON is refused as `value-damaged`, which is
+        no problem of the database."""
+
+        def read(database: Database) -> str | None:
             row = database.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
-            return None if row is None else json.loads(row[0])
+            return None if row is None else row[0]
+
+        text = self.change(read)
+        try:
+            return None if text is None else json.loads(text)
+        except (TypeError, ValueError):
+            raise Refused(
+                "value-damaged",
+                f'What is kept as "{name}" in {self.path} is no JSON: restore it from a backup.',
+            ) from None
+
+    def names(self, prefix: str) -> tuple[str, ...]:
+        """The names with that beginning under which something is kept, in their order."""
+
+        def read(database: Database) -> tuple[str, ...]:
+            rows = database.execute(
+                "SELECT name FROM kept WHERE substr(name, 1, ?) = ? AND value <> 'null'"
+                " ORDER BY name",
+                (len(prefix), prefix),
+            )
+            return tuple(name for (name,) in rows)
 
         return self.change(read)
 

@@ -152,16 +152,22 @@ def _problems(sources: Sources, listed: list[dict[str, Any]]) -> Iterator[dict[s
     if reloader.applied is not None:
         for path in changed_hooks(reloader.applied.hooks):
             yield _problem("hooks-differ", f"{path} was changed since it was loaded: reload.")
-    for app in sources.apps.listed():
-        if app["state"] == "failed":
+    yield from _problems_of_apps(sources.apps)
+    for text in reloader.names.problems():
+        yield _problem("name-unresolved", f"{text}.")
+    yield from _problems_of_workers(sources, listed)
+
+
+def _problems_of_apps(apps: AppDesk) -> Iterator[dict[str, Any]]:
+    for app in apps.listed():
+        if app["state"] == "broken":
+            yield _problem("app-broken", app["problem"])
+        elif app["state"] == "failed":
             text = f"{app['app']} has failed, and waits for 'edgectl start': {app['problem']}"
             yield _problem("app-failed", text)
         elif app["lacks_secrets"]:
             text = f"{app['app']} can start no process, and what runs goes on: {app['problem']}"
             yield _problem("secrets-unreadable", text)
-    for text in reloader.names.problems():
-        yield _problem("name-unresolved", f"{text}.")
-    yield from _problems_of_workers(sources, listed)
 
 
 def _problems_of_workers(

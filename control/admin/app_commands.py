@@ -156,7 +156,7 @@ class AppCommands:
     # Private
 
     def _id(self, name: str) -> str:
-        return self._desk.find(name).record.id
+        return self._desk.whole_id(name)
 
     def _secret_id(self, name: str) -> str:
         """Secrets come before the first deploy."""

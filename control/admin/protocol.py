@@ -37,6 +37,7 @@ STATUS: Final[dict[str, str]] = {
     "hooks-failed": "422 Unprocessable Content",
     "acme-failed": "502 Bad Gateway",
     "app-failed": "502 Bad Gateway",
+    "app-broken": "503 Service Unavailable",
     "app-stopped": "409 Conflict",
     "route-taken": "409 Conflict",
     "deploy-abandoned": "409 Conflict",
@@ -55,6 +56,7 @@ STATUS: Final[dict[str, str]] = {
     "state-newer": "503 Service Unavailable",
     "stopping": "503 Service Unavailable",
     "table-format": "503 Service Unavailable",
+    "value-damaged": "503 Service Unavailable",
     "table-unreadable": "503 Service Unavailable",
 }
 """Every refusal's code, which never changes, and its HTTP status."""

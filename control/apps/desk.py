@@ -13,8 +13,9 @@ from gevent.queue import Queue
 
 from control.apps import builder, inplace
 from control.apps.app import LOOK_S, App
+from control.apps.broken import BrokenApps
 from control.apps.recall import recall
-from control.apps.record import INDEX, KEPT, AppRecord, Release
+from control.apps.record import KEPT, AppRecord, Release
 from control.apps.rollout import Rollout
 from control.apps.routes import hosts_of, owner_of, routes_of
 from control.apps.secrets import Secrets
@@ -46,6 +47,7 @@ class AppDesk:
 
     tools: Tools
     kept: Store
+    broken: BrokenApps
     apps: dict[str, App] = field(default_factory=dict)
     ours: "dict[str, str]" = field(default_factory=dict)  # patterns of the server file, by owner
     publish: Callable[[], None] = field(default=lambda: None)  # raises `Refused`
@@ -58,7 +60,8 @@ class AppDesk:
         `Refused`."""
         if self._is_recalled:
             return
-        self.apps |= recall(self.kept, self.tools)
+        apps, self.broken.found = recall(self.kept, self.tools)
+        self.apps |= apps
         self._is_recalled = True
 
     def start(self) -> None:
@@ -73,11 +76,12 @@ class AppDesk:
 
     def routes(self) -> list[Route]:
         """Of all apps, as they are now."""
-        return [route for app in self.apps.values() for route in routes_of(app)]
+        own = [route for app in self.apps.values() for route in routes_of(app)]
+        return own + [each for each in self.broken.routes() if each.pattern not in self.ours]
 
     def hosts(self, known: Sequence[HostTls]) -> tuple[HostTls, ...]:
         """Those of apps that the server file does not name itself."""
-        return hosts_of(self.apps.values(), {host.host for host in known})
+        return hosts_of(self.routes(), {host.host for host in known})
 
     def check(self, routes: Sequence[Route]) -> None:
         """Whether none of the server file's patterns is an app's. Raises `Refused`."""
@@ -155,11 +159,14 @@ class AppDesk:
 
     def delete(self, app_id: str) -> dict[str, Any]:
         """Remove an app with its releases, data, secrets and log. Raises `Refused`."""
-        app = self._app(app_id)
-        with app.lock:
-            app.stop()
-            self._remove(app)
-            self.tools.secrets.remove(app_id)
+        if app_id in self.broken.found:
+            self.broken.delete(app_id)
+        else:
+            app = self._app(app_id)
+            with app.lock:
+                app.stop()
+                self._remove(app)
+        self.tools.secrets.remove(app_id)
         self.publish()
         self.tools.events.add("app-deleted", f"{app_id} is deleted", app=app_id)
         return {"app": app_id}
@@ -196,13 +203,18 @@ class AppDesk:
     def listed(self) -> list[dict[str, Any]]:
         """All apps."""
         unreadable = self.tools.secrets.unreadable(self.apps)
+        broken = self.broken.found
         return [
-            described(app, unreadable.get(app_id, "")) for app_id, app in sorted(self.apps.items())
+            self.broken.described(app_id)
+            if app_id in broken
+            else described(self.apps[app_id], unreadable.get(app_id, ""))
+            for app_id in sorted(self.apps.keys() | broken.keys())
         ]
 
     def missing(self) -> tuple[str, ...]:
         """What keeps apps apart less than it could, as sentences; none without apps."""
-        return missing(self.tools.launcher.cgroups) if self.apps else ()
+        has_some = self.apps or self.broken.found
+        return missing(self.tools.launcher.cgroups) if has_some else ()
 
     def releases(self, app_id: str) -> list[dict[str, Any]]:
         """The releases of an app that are there. Raises `Refused`."""
@@ -211,6 +223,18 @@ class AppDesk:
             {"release": each.number, "time": each.time, "serves": each.number == record.current}
             for each in record.releases
         ]
+
+    def whole_id(self, name: str) -> str:
+        """The id of an app, also by its name alone when it has one environment. Raises
+        `Refused`."""
+        ids = self.apps.keys() | self.broken.found.keys()
+        if name in ids:
+            return name
+        same = sorted(each for each in ids if each.partition("/")[0] == name)
+        if len(same) == 1:
+            return same[0]
+        known = ", ".join(same or sorted(ids)) or "none yet"
+        raise Refused("not-found", f"There is no app {name!r} (there are: {known}).")
 
     def find(self, app_id: str) -> App:
         """An app, also by its name alone when it has one environment. Raises `Refused`."""
@@ -231,6 +255,7 @@ class AppDesk:
             app.lock.release()  # that order has removed it
         try:
             yield app
+            self.broken.end_former(app)
         finally:
             self._drop_empty(app)
             app.lock.release()
@@ -242,16 +267,15 @@ class AppDesk:
         if app is None:
             uid = -1
             if os.geteuid() == 0 and not inplace.is_on():
-                taken = {each.record.uid for each in self.apps.values()}
+                taken = {each.record.uid for each in self.apps.values()} | self.broken.uids()
                 uid = next(uid for uid in range(FIRST_UID, FIRST_UID + 65536) if uid not in taken)
-            record = AppRecord(id=app_id, uid=uid)
+            record = self.broken.record(app_id, uid)
             try:
                 self.tools.home(record).make()
             except OSError as error:
                 text = f"{error.filename} cannot be made: {error.strerror}."
                 raise Refused("disk-full", text) from None
             app = self.apps[app_id] = App(record, self.tools)
-            self.kept.keep(INDEX, [*self.apps])
             app.keep()
         return app
 
@@ -259,11 +283,18 @@ class AppDesk:
         """A first deploy that failed leaves no app."""
         if not app.record.releases and not app.record.deploying:
             with contextlib.suppress(Refused):
-                self._remove(app)
+                if self.broken.restore(app.record.id):
+                    app.close()
+                    del self.apps[app.record.id]
+                else:
+                    self._remove(app)
 
     def vet(self, app: App, spec: AppSpec) -> None:
         """Raises `Refused` when a pattern is somebody else's."""
         owners = dict(self.ours)
+        for route in self.broken.routes():
+            if route.owner != owner_of(app):
+                owners[route.pattern] = route.owner
         for other in self.apps.values():
             if other is not app and other.record.spec is not None:
                 owners |= dict.fromkeys(other.record.spec.routes, owner_of(other))
@@ -275,19 +306,13 @@ class AppDesk:
     # Private
 
     def _app(self, app_id: str) -> App:
-        found = self.apps.get(app_id)
-        if found is not None:
-            return found
-        same = [each for each in self.apps if each.partition("/")[0] == app_id]
-        if len(same) == 1:
-            return self.apps[same[0]]
-        known = ", ".join(sorted(same or self.apps)) or "none yet"
-        raise Refused("not-found", f"There is no app {app_id!r} (there are: {known}).")
+        found = self.whole_id(app_id)
+        self.broken.refuse(found)
+        return self.apps[found]
 
     def _remove(self, app: App) -> None:
         app.close()
         del self.apps[app.record.id]
-        self.kept.keep(INDEX, [*self.apps])
         self.kept.keep(KEPT + app.record.id, None)
         self.tools.home(app.record).remove()
 
@@ -345,9 +370,10 @@ def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDe
         desk.publish()
 
     def keep(record: AppRecord) -> None:
-        store.keep(KEPT + record.id, record.to_json())
+        if desk.broken.is_written(record):
+            store.keep(KEPT + record.id, record.to_json())
 
     secrets = Secrets(store, spec.state_dir)
     tools = Tools(folder, launcher, Ports(), secrets, segment, events, publish, keep)
-    desk = AppDesk(tools, store)
+    desk = AppDesk(tools, store, BrokenApps(store, tools))
     return desk

@@ -1,29 +1,29 @@
 """Taking up what an earlier control has left: its apps, what runs of them, what was half done.
 
 A deploy that was not at its switch is undone: what it had started is ended, and its release is
-removed. One that was is finished: it only had to end what served before.
+removed. One that was is finished: it only had to end what served before. An app whose record cannot
+be read is left as it is.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from control.apps.app import App
-from control.apps.record import INDEX, KEPT, AppRecord, record_of
+from control.apps.broken import Broken, broken_of
+from control.apps.record import KEPT, AppRecord, record_of
 from control.apps.tools import Tools
-from control.instances.strays import end_strays
+from control.instances import strays
+from control.refusal import Refused
 from control.store import Store
 
 log = logging.getLogger("control.apps")
 
 
-def recall(store: Store, tools: Tools) -> dict[str, App]:
-    """The apps by their ids. Raises `Refused`, and then nothing was touched."""
-    records = [
-        record_of(raw)
-        for app_id in store.kept(INDEX) or ()
-        if (raw := store.kept(KEPT + app_id)) is not None
-    ]
-    _end_strays(records, tools)  # first: they may be writing into what is removed next
+def recall(store: Store, tools: Tools) -> tuple[dict[str, App], dict[str, Broken]]:
+    """The apps by their ids, and those whose record cannot be read. Raises `Refused`, and then
+    nothing was touched."""
+    records, broken = _read_all(store)
+    _end_strays(records, broken, tools)  # first: they may be writing into what is removed next
     apps = {}
     for record in records:
         _undo_deploy(record, tools)
@@ -32,18 +32,36 @@ def recall(store: Store, tools: Tools) -> dict[str, App]:
         else:
             tools.home(record).remove()  # as of every first deploy that has failed
             store.keep(KEPT + record.id, None)
-    if len(apps) < len(records):
-        store.keep(INDEX, [*apps])
-    return apps
+    return apps, {each.id: each for each in broken}
 
 
 # Private
 
 
-def _end_strays(records: Iterable[AppRecord], tools: Tools) -> None:
-    known = {running.record.name for record in records for running in record.running}
+def _read_all(store: Store) -> tuple[list[AppRecord], list[Broken]]:
+    records, broken = [], []
+    for name in store.names(KEPT):
+        app_id, raw = name.removeprefix(KEPT), None
+        try:
+            raw = store.kept(name)
+            records.append(record_of(app_id, raw))
+        except ValueError as error:
+            broken.append(broken_of(app_id, raw, str(error), store.path))
+        except Refused as refusal:
+            if refusal.code != "value-damaged":
+                raise
+            broken.append(broken_of(app_id, None, "it is no JSON", store.path))
+    for each in broken:
+        log.error("%s", each.message)
+    return records, broken
+
+
+def _end_strays(records: Sequence[AppRecord], broken: Sequence[Broken], tools: Tools) -> None:
     launcher = tools.launcher
-    ended = end_strays(launcher.folder, launcher.cgroups, known)
+    known = {running.record.name for record in records for running in record.running}
+    names = strays.names(launcher.folder, launcher.cgroups).difference(known)
+    unknown = {name for name in names if not any(each.is_its_own(name) for each in broken)}
+    ended = strays.end(launcher.folder, launcher.cgroups, unknown)
     if ended:
         log.warning("ended what was started and not written down: %s", " ".join(sorted(ended)))
 

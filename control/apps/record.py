@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from control import shape
 from control.instances.process import Record
 from control.manifest import spec as specs
 from control.manifest.spec import AppSpec
@@ -10,7 +11,8 @@ from control.manifest.spec import AppSpec
 KEPT: Final = "app:"
 """What comes before an app's id in the names of kept values."""
 
-INDEX: Final = "apps"
+ASIDE: Final = "broken-app:"
+"""The same for a record that could not be read, and was replaced by a deploy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,18 +89,47 @@ class AppRecord:
         }
 
 
-def record_of(raw: dict[str, Any]) -> AppRecord:
-    """What `to_json` made. Raises `ValueError`, `KeyError` or `TypeError`."""
-    releases = [
-        Release(number=each["number"], time=each["time"], spec=specs.from_json(each["spec"]))
-        for each in raw["releases"]
-    ]
-    running = [Running(**each | {"record": Record(**each["record"])}) for each in raw["running"]]
-    scale = raw["scale"]
-    return AppRecord(
-        **raw | {
-            "releases": releases,
-            "running": running,
-            "scale": (scale[0], scale[1]) if scale else None,
-        }
-    )  # fmt: skip
+def record_of(app_id: str, raw: object) -> AppRecord:
+    """What `to_json` made of that app. Raises `ValueError`, which says what is wrong with it."""
+    if not isinstance(raw, dict):
+        raise ValueError("it is no object")
+    if lacking := [name for name in _NAMES if name not in raw]:  # never taken for nothing
+        raise ValueError(f"{', '.join(lacking)} is missing")
+    if not isinstance(raw["releases"], list):
+        raise ValueError("releases is no list")
+    releases = [_release(f"releases[{at}]", each) for at, each in enumerate(raw["releases"])]
+    record = shape.read(AppRecord, raw | {"releases": []})
+    record.releases = releases
+    for one in (record.id, *(each.spec.id for each in releases)):
+        if one != app_id:
+            raise ValueError(f"it says that it is of {one}")
+    if record.current and record.serving is None:
+        raise ValueError(f"current is {record.current}, and there is no such release")
+    if record.last > 1 and not releases:  # of a first deploy that failed there is no second release
+        raise ValueError(f"releases is empty, and {record.last} were made")
+    return record
+
+
+# Private
+
+_NAMES: Final = (
+    "id", "uid", "last", "current", "stopped", "scale", "deploying", "releases", "running",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """A release as it is written."""
+
+    number: int
+    time: float
+    spec: str
+
+
+def _release(place: str, raw: object) -> Release:
+    kept = shape.read(_Kept, raw, place)
+    try:
+        spec = specs.from_json(kept.spec)
+    except ValueError as error:
+        raise ValueError(f"{place}.spec: {error}") from None
+    return Release(number=kept.number, time=kept.time, spec=spec)

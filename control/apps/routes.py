@@ -44,14 +44,13 @@ def routes_of(app: App) -> Iterator[Route]:
             yield Route(pattern=pattern, owner=owner_of(app), files=alone, path=prefix)
 
 
-def hosts_of(apps: Iterable[App], known: Container[str]) -> tuple[HostTls, ...]:
-    """The hosts of apps that are not known otherwise, each once."""
+def hosts_of(routes: Iterable[Route], known: Container[str]) -> tuple[HostTls, ...]:
+    """The hosts of apps' routes that are not known otherwise, each once."""
     found: dict[str, HostTls] = {}
-    for app in apps:
-        for pattern in app.record.spec.routes if app.record.spec is not None else ():
-            host = host_of(pattern)
-            if host != "*" and host not in known:
-                found.setdefault(host, HostTls(host=host, owner=owner_of(app)))
+    for route in routes:
+        host = host_of(route.pattern)
+        if host != "*" and host not in known:
+            found.setdefault(host, HostTls(host=host, owner=route.owner))
     return tuple(found.values())
 
 

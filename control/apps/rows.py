@@ -3,7 +3,7 @@
 Only its own rows are looked at, so that a wake costs as little with a hundred thousand routes.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from control.apps.desk import AppDesk
@@ -25,6 +25,10 @@ class AppRows:
     follow: Callable[..., None] = _nothing  # `Folders.follow`: what is in the server file
     _keys: frozenset[str] = frozenset()
     _hosts: frozenset[str] = field(default_factory=frozenset)
+
+    def published(self) -> Mapping[str, str] | None:
+        """All rows; None when they are not known yet."""
+        return self.publisher.published if self.publisher.is_open else None
 
     def note(self) -> None:
         """The whole table was published, the apps' rows with it."""

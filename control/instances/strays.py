@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 import gevent
@@ -22,22 +22,38 @@ log = logging.getLogger("control.apps")
 _FIRST_PAUSE_S: Final = 0.001
 
 
-def end_strays(folder: str, cgroups: Cgroups, known: Collection[str]) -> frozenset[str]:
-    """End all instances with pipes in that folder but those known; the result is their names.
+def names(folder: str, cgroups: Cgroups) -> frozenset[str]:
+    """All instances of which pipes or a cgroup are there."""
+    return frozenset(pipes.names(folder)).union(cgroups.left_of(()))
+
+
+def end(folder: str, cgroups: Cgroups, unknown: Collection[str]) -> frozenset[str]:
+    """End these instances; the result is those of them that had pipes.
 
     All of them cost one look at the processes of the machine, and a second one to be sure.
     """
-    names = frozenset(pipes.names(folder)).difference(known)
-    left = cgroups.left_of(known)
-    for name in names.intersection(left):
+    listed = frozenset(pipes.names(folder)).intersection(unknown)
+    left = {name: each for name, each in cgroups.left_of(()).items() if name in unknown}
+    for name in listed.intersection(left):
         left[name].kill()
-    if names and not _kill(folder, names):
-        log.error("some processes of %s cannot be killed", " ".join(sorted(names)))
-    for name in names:
+    if listed and not _kill(folder, listed):
+        log.error("some processes of %s cannot be killed", " ".join(sorted(listed)))
+    for name in listed:
         pipes.remove(folder, name)
     for cgroup in left.values():
         cgroup.remove()
-    return names
+    return listed
+
+
+def running(folder: str, names: Iterable[str]) -> dict[str, int]:
+    """Those of these instances that run, with the oldest process of each."""
+    marks = {pipes.mark_of(folder, name): name for name in names}
+    found: dict[str, procfs.Stat] = {}
+    for stat in procfs.stats() if marks else ():
+        name = marks.get(procfs.mark_of(stat.pid))
+        if name is not None and (name not in found or stat.start_ticks < found[name].start_ticks):
+            found[name] = stat
+    return {name: stat.pid for name, stat in found.items()}
 
 
 # Private

@@ -8,7 +8,9 @@ reads; what `control.manifest.command.fill` puts in for `$HOST` and `$PORT` is k
 import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
+
+from control import shape
 
 RUNTIMES: Final = (
     "python", "node", "bun", "deno", "go", "ruby", "php", "java", "binary", "static",
@@ -149,32 +151,5 @@ def to_json(spec: AppSpec) -> str:
 
 
 def from_json(text: str) -> AppSpec:
-    """The spec of a text that `to_json` made; raises `ValueError`, `KeyError` or `TypeError`."""
-    raw = {key: _tupled(value) for key, value in json.loads(text).items()}
-    for key, kind in _PARTS.items():
-        raw[key] = kind(**raw[key])
-    for key, each in _LISTS.items():
-        raw[key] = tuple(each(**one) for one in raw[key])
-    return AppSpec(**raw | {"listen": Listen(raw["listen"])})
-
-
-# Private
-
-_PARTS: Final[dict[str, Any]] = {
-    "instances": Instances,
-    "health": AppHealth,
-    "times": Times,
-    "resources": Resources,
-    "waiting": Waiting,
-    "assets": Assets,
-}
-_LISTS: Final[dict[str, Any]] = {"build": Step, "processes": ProcessSpec, "crons": CronSpec}
-
-
-def _tupled(value: Any) -> Any:  # noqa: ANN401
-    """JSON's arrays as tuples, however deep."""
-    if isinstance(value, list):
-        return tuple(_tupled(one) for one in value)
-    if isinstance(value, dict):
-        return {key: _tupled(one) for key, one in value.items()}
-    return value
+    """The spec of a text that `to_json` made; raises `ValueError`."""
+    return shape.read(AppSpec, json.loads(text))

@@ -6,10 +6,9 @@ import time
 import gevent
 import pytest
 
-from control.instances import pipes
+from control.instances import pipes, strays
 from control.instances.cgroup import Cgroups
 from control.instances.process import Process
-from control.instances.strays import end_strays
 from tests.support.programs import PYTHON, Bench, until
 
 SLEEP = "import time; time.sleep(600)"
@@ -39,8 +38,9 @@ def left(process: Process) -> list[int]:
 
 
 def sweep(bench: Bench, *known: Process) -> frozenset[str]:
-    names = [process.record.name for process in known]
-    return end_strays(bench.launcher.folder, bench.cgroups, names)
+    folder, cgroups = bench.launcher.folder, bench.cgroups
+    names = strays.names(folder, cgroups).difference(process.record.name for process in known)
+    return strays.end(folder, cgroups, names)
 
 
 @pytest.fixture(params=["cgroup", "mark"])
@@ -81,14 +81,24 @@ def test_without_strays_only_old_pipes_go(bench: Bench) -> None:
 
 
 def test_a_folder_that_is_not_there_has_no_strays(bench: Bench) -> None:
-    assert end_strays(os.path.join(bench.launcher.folder, "none"), bench.cgroups, ()) == set()
+    folder = os.path.join(bench.launcher.folder, "none")
+    assert strays.names(folder, Cgroups("", frozenset())) == set()
+    assert strays.end(folder, bench.cgroups, ()) == set()
+
+
+def test_what_runs_is_told_by_the_oldest_process_of_each(bench: Bench) -> None:
+    first = bench.run(FORK, name="blog.1")
+    until(lambda: bench.out() == [b"forked"])
+    assert strays.running(bench.launcher.folder, ["blog.1", "blog.2"]) == {
+        "blog.1": first.record.pid
+    }
 
 
 def test_hundreds_of_strays_end_in_little_more_time_than_one(bench: Bench) -> None:
     argv = ("/bin/sleep", "600")
-    strays = [bench.launch(*argv, name=f"blog.{number}") for number in range(MANY)]
+    made = [bench.launch(*argv, name=f"blog.{number}") for number in range(MANY)]
     began = time.monotonic()
     assert len(sweep(bench)) == MANY
     assert time.monotonic() - began < QUICK_S
-    gevent.wait([stray.ended for stray in strays], timeout=20)
-    assert all(stray.exit is not None for stray in strays)
+    gevent.wait([stray.ended for stray in made], timeout=20)
+    assert all(stray.exit is not None for stray in made)
