@@ -6,6 +6,7 @@ Rule 2: a request is never cut: who sleeps or leaves gets no new ones first, and
         none.
 """
 
+import contextlib
 import logging
 import time
 from typing import Final
@@ -115,6 +116,20 @@ class App:
         self.part(gone)
         self.keep()
 
+    def delete(self) -> None:
+        """End it, and remove all that is kept of it. However far it has come, the next control
+        finishes that. Raises `Refused`."""
+        self.record.deleting = True
+        try:
+            self.stop()
+        except Refused:
+            self.record.deleting = False
+            with contextlib.suppress(Refused):
+                self.keep()
+            raise
+        self.close()
+        self.tools.remove(self.record)
+
     def start(self) -> None:
         """After `stop`, or after it has failed. Raises `Refused`."""
         self.record.stopped = False
@@ -192,6 +207,8 @@ class App:
             self.fleet, self.beside, self.state = former
             record.current, record.deploying, record.stopped = kept
             self._strike(gone)
+            with contextlib.suppress(Refused):  # also for the next control
+                self.keep()
             raise
         self.problem = ""
         self._pace.touch()

@@ -144,9 +144,8 @@ class BrokenApps:
     def delete(self, app_id: str) -> None:
         """Remove one of them with all that it has and runs. Raises `Refused`."""
         self._end(self._names(app_id))
-        self.store.keep(KEPT + app_id, None)
+        self.tools.remove(AppRecord(id=app_id))
         del self.found[app_id]
-        self.tools.home(AppRecord(id=app_id)).remove()
 
     def end_former(self, app: App) -> None:
         """What ran of an app that was one of them, and what is left of its releases, is of no use

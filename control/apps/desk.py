@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import gevent
+from gevent.lock import RLock
 from gevent.queue import Queue
 
 from control.apps import builder, inplace
@@ -52,17 +53,18 @@ class AppDesk:
     ours: "dict[str, str]" = field(default_factory=dict)  # patterns of the server file, by owner
     publish: Callable[[], None] = field(default=lambda: None)  # raises `Refused`
     _is_recalled: bool = False
+    _recalling: RLock = field(default_factory=RLock)
 
     # Life
 
     def recall(self) -> None:
         """Take up what an earlier control has left: before anything is published. Raises
         `Refused`."""
-        if self._is_recalled:
-            return
-        apps, self.broken.found = recall(self.kept, self.tools)
-        self.apps |= apps
-        self._is_recalled = True
+        with self._recalling:
+            if not self._is_recalled:
+                apps, self.broken.found = recall(self.kept, self.tools)
+                self.apps |= apps
+                self._is_recalled = True
 
     def start(self) -> None:
         """Begin to look after them, as soon as they are known."""
@@ -102,8 +104,7 @@ class AppDesk:
 
     def rollback(self, app_id: str, number: int) -> dict[str, Any]:
         """Have an earlier release serve: that one, or the one before. Raises `Refused`."""
-        app = self._app(app_id)
-        with app.lock:
+        with self._ordered(app_id) as app:
             release = self._earlier(app, number)
             Rollout(app, lambda line: None, self.vet).return_to(release)
         text = f"{app_id}: release {release.number} serves again"
@@ -112,8 +113,7 @@ class AppDesk:
 
     def restart(self, app_id: str) -> dict[str, Any]:
         """Other instances of the same release, without a gap. Raises `Refused`."""
-        app = self._app(app_id)
-        with app.lock:
+        with self._ordered(app_id) as app:
             release = app.record.serving
             if release is None:
                 raise Refused("not-found", f"{app_id} has no release: deploy one.")
@@ -127,8 +127,7 @@ class AppDesk:
         """How many instances it has, whatever its edge.toml says. Raises `Refused`."""
         if not 0 <= least <= most <= 1000 or not most:
             raise Refused("bad-request", "'least' and 'most' are 0 to 1000, and most at least 1.")
-        app = self._app(app_id)
-        with app.lock:
+        with self._ordered(app_id) as app:
             app.record.scale = (least, most)
             app.keep()
             if app.fleet is not None and app.state is State.AWAKE:
@@ -140,16 +139,14 @@ class AppDesk:
 
     def stop(self, app_id: str) -> dict[str, Any]:
         """It serves no more, also after a restart. Raises `Refused`."""
-        app = self._app(app_id)
-        with app.lock:
+        with self._ordered(app_id) as app:
             app.stop()
         self.tools.events.add("app-stopped", f"{app_id} is stopped", app=app_id)
         return {"app": app_id}
 
     def begin(self, app_id: str) -> dict[str, Any]:
         """It serves again. Raises `Refused`."""
-        app = self._app(app_id)
-        with app.lock:
+        with self._ordered(app_id) as app:
             app.start()
             if app.record.serving is not None and app.record.serving.spec.start:
                 app.wake()
@@ -162,11 +159,9 @@ class AppDesk:
         if app_id in self.broken.found:
             self.broken.delete(app_id)
         else:
-            app = self._app(app_id)
-            with app.lock:
-                app.stop()
-                self._remove(app)
-        self.tools.secrets.remove(app_id)
+            with self._ordered(app_id) as app:
+                app.delete()
+                del self.apps[app_id]
         self.publish()
         self.tools.events.add("app-deleted", f"{app_id} is deleted", app=app_id)
         return {"app": app_id}
@@ -269,25 +264,27 @@ class AppDesk:
             if os.geteuid() == 0 and not inplace.is_on():
                 taken = {each.record.uid for each in self.apps.values()} | self.broken.uids()
                 uid = next(uid for uid in range(FIRST_UID, FIRST_UID + 65536) if uid not in taken)
-            record = self.broken.record(app_id, uid)
+            app = self.apps[app_id] = App(self.broken.record(app_id, uid), self.tools)
             try:
-                self.tools.home(record).make()
+                app.keep()  # first: what nobody knows of would stay for ever
+                self.tools.home(app.record).make()
             except OSError as error:
+                self._drop_empty(app)
                 text = f"{error.filename} cannot be made: {error.strerror}."
                 raise Refused("disk-full", text) from None
-            app = self.apps[app_id] = App(record, self.tools)
-            app.keep()
+            except Refused:
+                self._drop_empty(app)
+                raise
         return app
 
     def _drop_empty(self, app: App) -> None:
         """A first deploy that failed leaves no app."""
         if not app.record.releases and not app.record.deploying:
             with contextlib.suppress(Refused):
-                if self.broken.restore(app.record.id):
-                    app.close()
-                    del self.apps[app.record.id]
-                else:
-                    self._remove(app)
+                app.close()
+                if not self.broken.restore(app.record.id):
+                    self.tools.forget(app.record)
+            del self.apps[app.record.id]
 
     def vet(self, app: App, spec: AppSpec) -> None:
         """Raises `Refused` when a pattern is somebody else's."""
@@ -305,16 +302,19 @@ class AppDesk:
 
     # Private
 
+    @contextlib.contextmanager
+    def _ordered(self, app_id: str) -> Iterator[App]:
+        """An app for an order: others wait. Raises `Refused`."""
+        app = self._app(app_id)
+        with app.lock:
+            if self._app(app_id) is not app:
+                raise Refused("busy", f"{app_id} was removed meanwhile, and is there anew.")
+            yield app
+
     def _app(self, app_id: str) -> App:
         found = self.whole_id(app_id)
         self.broken.refuse(found)
         return self.apps[found]
-
-    def _remove(self, app: App) -> None:
-        app.close()
-        del self.apps[app.record.id]
-        self.kept.keep(KEPT + app.record.id, None)
-        self.tools.home(app.record).remove()
 
     def _earlier(self, app: App, number: int) -> Release:
         record = app.record
@@ -373,7 +373,10 @@ def apps_of(spec: Spec, segment: Segment, store: Store, events: Events) -> AppDe
         if desk.broken.is_written(record):
             store.keep(KEPT + record.id, record.to_json())
 
+    def drop(record: AppRecord) -> None:
+        store.keep(KEPT + record.id, None)
+
     secrets = Secrets(store, spec.state_dir)
-    tools = Tools(folder, launcher, Ports(), secrets, segment, events, publish, keep)
+    tools = Tools(folder, launcher, Ports(), secrets, segment, events, publish, keep, drop)
     desk = AppDesk(tools, store, BrokenApps(store, tools))
     return desk

@@ -6,16 +6,21 @@ folder, which outlives releases. Nobody else's app enters either.
 
 import contextlib
 import errno
+import logging
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from shutil import rmtree
 from typing import Final
+
+import gevent
 
 from control import durable
 from control.durable import Owner
 from control.instances.isolation import make_data, make_passable, make_release
+
+log = logging.getLogger("control.apps")
 
 BUILT: Final = "built"
 
@@ -115,7 +120,7 @@ class Home:
         _change_modes(os.path.join(top, folder), _public)
 
     def drop(self, number: int) -> None:
-        """Remove a release."""
+        """Remove a release. Others run meanwhile."""
         _remove(self.release(number))
 
     def tidy(self, known: set[int]) -> None:
@@ -126,8 +131,11 @@ class Home:
                     _remove(os.path.join(self.releases, name))
 
     def remove(self) -> None:
-        """All of it."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """All of it, and the folder above when no other environment is in there. Others run
+        meanwhile."""
+        _remove(self.folder)
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(self.folder))
 
 
 # Private
@@ -136,8 +144,11 @@ class Home:
 def _remove(folder: str) -> None:
     if os.path.islink(folder):
         os.unlink(folder)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+        return
+    # In a thread: a folder of a hundred thousand files takes seconds.
+    gevent.get_hub().threadpool.apply(rmtree, (folder,), {"ignore_errors": True})
+    if os.path.lexists(folder):
+        log.error("%s cannot be removed: remove it by hand", folder)
 
 
 def _give(folder: str, owner: Owner) -> None:

@@ -26,12 +26,15 @@ def recall(store: Store, tools: Tools) -> tuple[dict[str, App], dict[str, Broken
     _end_strays(records, broken, tools)  # first: they may be writing into what is removed next
     apps = {}
     for record in records:
+        if record.deleting:
+            log.warning("%s: its removal was cut short, and is finished", record.id)
+            tools.remove(record)
+            continue
         _undo_deploy(record, tools)
         if record.releases:
             apps[record.id] = _taken_up(record, tools)
-        else:
-            tools.home(record).remove()  # as of every first deploy that has failed
-            store.keep(KEPT + record.id, None)
+        else:  # as of every first deploy that has failed
+            tools.forget(record)
     return apps, {each.id: each for each in broken}
 
 
@@ -58,7 +61,8 @@ def _read_all(store: Store) -> tuple[list[AppRecord], list[Broken]]:
 
 def _end_strays(records: Sequence[AppRecord], broken: Sequence[Broken], tools: Tools) -> None:
     launcher = tools.launcher
-    known = {running.record.name for record in records for running in record.running}
+    kept = [record for record in records if not record.deleting]
+    known = {running.record.name for record in kept for running in record.running}
     names = strays.names(launcher.folder, launcher.cgroups).difference(known)
     unknown = {name for name in names if not any(each.is_its_own(name) for each in broken)}
     ended = strays.end(launcher.folder, launcher.cgroups, unknown)

@@ -49,6 +49,7 @@ class AppRecord:
     stopped: bool = False  # an operator wants it so
     scale: tuple[int, int] | None = None  # least and most instances, by an operator
     deploying: int = 0  # a release that does not serve yet
+    deleting: bool = False  # by an operator: whoever finds it so goes on with that
     releases: list[Release] = field(default_factory=list)  # oldest first
     running: list[Running] = field(default_factory=list)
 
@@ -84,6 +85,7 @@ class AppRecord:
             "stopped": self.stopped,
             "scale": self.scale,
             "deploying": self.deploying,
+            "deleting": self.deleting,
             "releases": [each.to_json() for each in self.releases],
             "running": [asdict(each) for each in self.running],
         }

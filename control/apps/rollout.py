@@ -6,6 +6,7 @@ the publish leaves nothing behind but lines in the log. Control may be killed at
 `AppRecord.deploying` says that a release does not serve yet, and the next control removes it.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -60,8 +61,8 @@ class Rollout:
         record, home = app.record, app.tools.home(app.record)
         number = record.last + 1
         record.last, record.deploying = number, number
-        app.keep()
         try:
+            app.keep()
             home.make()
             if self.in_place:
                 home.link(number, self.in_place)
@@ -80,7 +81,8 @@ class Rollout:
             record.deploying = 0
             record.releases = [each for each in record.releases if each.number != number]
             home.drop(number)
-            app.keep()
+            with contextlib.suppress(Refused):  # what cannot be written down is undone later
+                app.keep()
             if isinstance(error, OSError):
                 text = f"{error.filename or home.folder}: {error.strerror}"
                 raise Refused("disk-full", text) from None
@@ -193,11 +195,11 @@ class Rollout:
     def _prune(self) -> None:
         """Old releases go; those that may serve again stay."""
         record, home = self.app.record, self.app.tools.home(self.app.record)
-        for release in record.releases[:-KEPT_RELEASES]:
-            if release.number != record.current:
-                record.releases.remove(release)
-                home.drop(release.number)
-        self.app.keep()
+        old = [each for each in record.releases[:-KEPT_RELEASES] if each.number != record.current]
+        record.releases = [each for each in record.releases if each not in old]
+        self.app.keep()  # first: a release that is written down is there
+        for release in old:
+            home.drop(release.number)
 
 
 # Private

@@ -46,10 +46,21 @@ class Tools:
     events: Events
     publish: Callable[[], None]  # the routes of an app are others. Raises `Refused`
     keep: Callable[[AppRecord], None]  # raises `Refused`
+    drop: Callable[[AppRecord], None]  # the same
 
     def home(self, record: AppRecord) -> Home:
         """The folders of an app."""
         return Home(os.path.join(self.folder, record.id), self.owner(record))
+
+    def forget(self, record: AppRecord) -> None:
+        """Remove its folders, and then its record: whoever finds that goes on. Raises `Refused`."""
+        self.home(record).remove()
+        self.drop(record)
+
+    def remove(self, record: AppRecord) -> None:
+        """The same with its secrets. Raises `Refused`."""
+        self.secrets.remove(record.id)
+        self.forget(record)
 
     def owner(self, record: AppRecord) -> Owner | None:
         """Whom its processes run as; None for edged's own user."""

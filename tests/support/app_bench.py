@@ -35,6 +35,7 @@ class AppBench:
             events=self.events,
             publish=lambda: None,
             keep=lambda record: self.kept.update({record.id: record}),
+            drop=lambda record: self.kept.pop(record.id),
         )
         self.apps: list[App] = []
 
