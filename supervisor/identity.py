@@ -4,12 +4,14 @@ import ctypes
 import grp
 import os
 import pwd
+import signal
 from dataclasses import dataclass
 from typing import Final
 
 from supervisor.errors import StartError
 from supervisor.spec import Spec
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -75,6 +77,11 @@ def forbid_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS)
 
 
+def die_with_parent() -> None:
+    """Have this process killed when the one that has started it is gone, whatever it does then."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def become_subreaper() -> None:
     """Have the orphans among all descendants reparented to this process instead of to init."""
     _prctl(_PR_SET_CHILD_SUBREAPER)
@@ -95,7 +102,7 @@ def _group(name: str) -> int:
         ) from None
 
 
-def _prctl(option: int) -> None:
-    if _libc.prctl(option, 1, 0, 0, 0) != 0:
+def _prctl(option: int, value: int = 1) -> None:
+    if _libc.prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"prctl({option}): {os.strerror(number)}")

@@ -3,7 +3,7 @@
 Control has threads and 60 MiB: a fork of it takes 3 ms, and its child could find a lock of the
 allocator taken by a thread that it does not have. Here is one thread and little memory. What is
 cloned here is a child of the spawner's parent, which is control: it learns the exit code, and when
-it dies its children are the master's. The spawner ends with the socket that it serves.
+it dies its children are the master's. The spawner ends with control.
 """
 
 import array
@@ -17,12 +17,14 @@ from typing import Final
 import setproctitle
 
 from supervisor.fork import clone, share_pages
+from supervisor.identity import die_with_parent
 from supervisor.program import Program, become
 
 LENGTH: Final = struct.Struct("!I")
 ANSWER: Final = struct.Struct("!q")
 """The pid, or an error's number below 0."""
 
+TITLE: Final = "edged: spawner"
 WITH_CGROUP: Final = b"c"
 WITHOUT_CGROUP: Final = b"-"
 MOST_FDS: Final = 16
@@ -31,8 +33,9 @@ MOST_FDS: Final = 16
 def main(fd: int) -> None:
     """Answer one request after the other until the socket ends."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # control alone ends it, by closing the socket
-    setproctitle.setproctitle("edged: spawner")
+        signal.signal(number, signal.SIG_IGN)  # control alone ends it
+    setproctitle.setproctitle(TITLE)
+    die_with_parent()  # also when it does not read: stopped by a signal, or in the kernel
     server = socket.socket(fileno=fd)
     share_pages()
     while request := receive(server):

@@ -65,6 +65,8 @@ class AppDesk:
                 apps, self.broken.found = recall(self.kept, self.tools)
                 self.apps |= apps
                 self._is_recalled = True
+        if self.apps or self.broken.found:
+            self._keep_spawner()
 
     def start(self) -> None:
         """Begin to look after them, as soon as they are known."""
@@ -258,6 +260,7 @@ class AppDesk:
     def find_or_make(self, app_id: str) -> App:
         """An app; one that was never deployed has nothing yet. Raises `Refused`."""
         self.recall()  # or a new one would be taken for one that there is
+        self._keep_spawner()
         app = self.apps.get(app_id)
         if app is None:
             uid = -1
@@ -315,6 +318,16 @@ class AppDesk:
         found = self.whole_id(app_id)
         self.broken.refuse(found)
         return self.apps[found]
+
+    def _keep_spawner(self) -> None:
+        """It is there whenever apps are, so that none waits for it."""
+
+        def died(pid: int, how: str) -> None:
+            text = f"the spawner (pid {pid}) {how}; starting it again; apps go on"
+            log.error("%s", text)
+            self.tools.events.add("spawner-died", text, pid=pid, how=how)
+
+        self.tools.launcher.spawner.keep(died)
 
     def _earlier(self, app: App, number: int) -> Release:
         record = app.record

@@ -176,7 +176,7 @@ class Process:
         for stream in self._streams:
             stream.finish()
         memory_kills = kin.cgroup.memory_kills() if kin.cgroup is not None else 0
-        text = _ending(status) if status is not None else "ended"
+        text = ending(os.waitstatus_to_exitcode(status)) if status is not None else "ended"
         if has_gone_on:
             text += " and went to the background (an app must stay in the foreground)"
         if memory_kills:
@@ -234,11 +234,8 @@ def clear(record: Record) -> None:
     pipes.remove(record.folder, record.name)
 
 
-# Private
-
-
-def _ending(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
+def ending(code: int) -> str:
+    """How a process ended, by its exit code; below 0 it is a signal's number."""
     if code >= 0:
         return f"exited with code {code}"
     try:

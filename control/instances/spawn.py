@@ -4,22 +4,29 @@ import array
 import contextlib
 import errno
 import json
+import logging
 import os
 import shutil
 import socket as stdlib_socket
 import stat
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import gevent
 from gevent import socket, subprocess
 from gevent.lock import RLock
 
 import supervisor
+from control.instances.process import ending
 from control.manifest.programs import lacking
+from supervisor.backoff import after_death
 from supervisor.program import GO, Program
 from supervisor.spawner import ANSWER, LENGTH, WITH_CGROUP, WITHOUT_CGROUP
+
+log = logging.getLogger("control.apps")
 
 ANSWER_S: Final = 10.0
 """A spawner that has not answered by then is replaced: nothing that it does takes so long."""
@@ -48,23 +55,36 @@ class Line:
 
 
 class Spawner:
-    """The spawner process, started when it is first needed."""
+    """The spawner process: started when it is first needed, or kept there."""
 
     def __init__(self) -> None:
         self.command = (sys.executable, "-m", "supervisor.spawner")
         self._lock = RLock()
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._keeping: gevent.Greenlet | None = None
 
     def __repr__(self) -> str:
-        return f"<Spawner pid={self._process.pid if self._process else 0}>"
+        return f"<Spawner pid={self.pid}>"
+
+    @property
+    def pid(self) -> int:
+        """Of its process; 0 when there is none."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else 0
+
+    def keep(self, died: Callable[[int, str], None]) -> None:
+        """Have one from now on, and another one when it has ended: `died` is told its pid and how.
+        Returns at once."""
+        if self._keeping is None:
+            self._keeping = gevent.spawn(self._keep_on, died)
 
     def start(self) -> None:
         """Have one now, so that the first app need not wait for it. Raises `SpawnFailed`."""
         with self._lock:
-            if self._process is not None and self._process.poll() is None:
+            if self.pid:
                 return
-            self.stop()
+            self._end()
             ours, theirs = _pair()
             with contextlib.closing(theirs):
                 command = [*self.command, str(theirs.fileno())]
@@ -83,14 +103,11 @@ class Spawner:
             self._socket = ours
 
     def stop(self) -> None:
-        """End it. What it has started goes on."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        """End it, and keep none. What it has started goes on."""
+        if self._keeping is not None:
+            self._keeping.kill(block=False)
+            self._keeping = None
+        self._end()
 
     def spawn(self, program: Program, fds: Sequence[int], cgroup: int = -1) -> tuple[int, Line]:
         """A process that is our child, and waits to execute the program. Raises `SpawnFailed`."""
@@ -98,13 +115,36 @@ class Spawner:
             try:
                 return self._ask(program, fds, cgroup)
             except OSError:  # the spawner was killed: another one
-                self.stop()
+                self._end()
             try:
                 return self._ask(program, fds, cgroup)
             except OSError as error:
                 raise SpawnFailed(f"the spawner does not answer: {error}") from None
 
     # Private
+
+    def _keep_on(self, died: Callable[[int, str], None]) -> None:
+        deaths = 0
+        while True:
+            began_s = time.monotonic()
+            try:
+                self.start()
+                process = self._process
+                assert process is not None
+                died(process.pid, ending(process.wait()))
+            except SpawnFailed as failure:
+                log.error("there is no spawner: %s", failure)
+            deaths, delay_s = after_death(deaths, time.monotonic() - began_s)
+            gevent.sleep(delay_s)
+
+    def _end(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def _ask(self, program: Program, fds: Sequence[int], cgroup: int) -> tuple[int, Line]:
         self.start()
@@ -119,7 +159,7 @@ class Spawner:
         except BaseException as error:
             ours.close()
             if not isinstance(error, Exception):
-                self.stop()  # nobody waits for its answer, which would be taken for the next one's
+                self._end()  # nobody waits for its answer, which would be taken for the next one's
             raise
         return pid, Line(program, ours)
 
