@@ -17,7 +17,7 @@ from gevent.lock import RLock
 
 from control.apps import scaling
 from control.apps.applog import AppLog
-from control.apps.fleet import Fleet, end_all, running_of
+from control.apps.fleet import BUSY_LOOK_S, Fleet, end_all, running_of, see_out
 from control.apps.jobs import ROLE as CRON
 from control.apps.jobs import STREAMS, Jobs
 from control.apps.logfiles import LogFiles
@@ -36,7 +36,6 @@ log = logging.getLogger("control.apps")
 LOOK_S: Final = 0.5
 """How often it is looked whether an app is idle or has too much to do."""
 
-EMPTY_LOOK_S: Final = 0.05
 LEAVING: Final = "(leaving)"
 """The role of instances that are ending: the next control goes on with that. No process that
 somebody names has it."""
@@ -297,14 +296,10 @@ class App:
         return gone
 
     def part(self, gone: list[Instance]) -> None:
-        """End instances that get no requests any more, when they have none; waits for that."""
+        """End instances that get no requests any more, each when it has none, and within the time
+        that it has to drain; waits for that."""
         self._leaving += [each for each in gone if each not in self._leaving]
-        spec = self.record.spec
-        deadline = time.monotonic() + (spec.times.drain_s if spec is not None else 0.0)
-        addresses = [f"{each.plan.launch.host}:{each.port}" for each in gone if each.port]
-        while traffic_of(self.tools.segment, addresses).under_way and time.monotonic() < deadline:
-            gevent.sleep(EMPTY_LOOK_S)
-        end_all(gone)
+        see_out(gone, self._is_busy)
         self._strike(gone)
         for each in gone:
             self.log.end(each.plan.launch.name)
@@ -351,6 +346,10 @@ class App:
         """They are not, or no longer, about to end."""
         self._leaving = [each for each in self._leaving if each not in instances]
 
+    def _is_busy(self, instance: Instance) -> bool:
+        address = f"{instance.plan.launch.host}:{instance.port}"
+        return traffic_of(self.tools.segment, (address,)).under_way > 0
+
     def _adopt_leaving(self, running: Running) -> None:
         release = self.record.release(running.release) or self.record.serving
         if release is None:
@@ -392,7 +391,7 @@ class App:
                 self.part(gone)
                 self.log.settle()
                 return
-            gevent.sleep(EMPTY_LOOK_S)
+            gevent.sleep(BUSY_LOOK_S)
 
 
 # Private

@@ -126,7 +126,7 @@ class Process:
         """Ask it to finish, kill it when its time is over; returns when nothing is left of it."""
         self.send(signal.SIGTERM)
         if not self.ended.wait(drain_s):
-            log.warning("%s did not end in %g s: killing it", self.record.name, drain_s)
+            log.warning("%s did not end in %.1f s: killing it", self.record.name, drain_s)
             self.kill()
             self.ended.wait()
         assert self.exit is not None

@@ -62,7 +62,7 @@ class Times:
     """How long things may take."""
 
     start_s: float = 30.0  # until an instance is ready
-    drain_s: float = 30.0  # from SIGTERM to SIGKILL
+    drain_s: float = 30.0  # to finish what is under way, and to end
     stability_s: float = 8.0  # how long new instances must stay well before they serve
     build_s: float = 900.0
     release_s: float = 600.0

@@ -161,7 +161,7 @@ LIMITS: Final = Group(
     doc="How long things may take, and what all processes of the app may use together.",
     settings=(
         _time("start", "Until a new instance is ready.", 3600.0),
-        _time("drain", "From SIGTERM to SIGKILL.", 3600.0),
+        _time("drain", "For an instance to finish what it has, and to end.", 3600.0),
         _time("stability", "How long new instances must stay well before they serve.", 3600.0),
         _time("release", "For the release command.", DAY_S),
         Setting(
