@@ -4,8 +4,8 @@ Rule 1: what counts is whether a folder has changed since it was deployed from t
         or a deploy from elsewhere, holds until somebody changes the folder.
 Rule 2: an operator's word comes first: an app that he has stopped stays so, and one that is no
         longer in the file is stopped, never deleted.
-Rule 3: nobody waits for this: not the start, not a reload. A deploy that a death of control cut
-        off is begun again by the next one.
+Rule 3: nobody waits for this: not the start, not a reload, and no folder for long for another one.
+        A deploy that a death of control cut off is begun again by the next one.
 """
 
 import contextlib
@@ -18,8 +18,9 @@ from typing import IO, Any, Final
 
 import gevent
 from gevent.event import Event
-from gevent.pool import Pool
 
+from control import shape
+from control.apps.builds import Builds
 from control.apps.deploys import Deploys
 from control.apps.packing import Packed, pack_as_owner
 from control.config.app_folders import AppFolder
@@ -30,7 +31,9 @@ log = logging.getLogger("control.apps")
 
 KEPT: Final = "app-folders"
 AT_ONCE: Final = 2
-"""Builds take a core each."""
+AT_MOST: Final = 8
+SLOW_S: Final = 10.0
+"""A build that takes longer holds up no other, as long as there are not too many of them."""
 
 RETRY_S: Final = 2.0
 
@@ -59,6 +62,10 @@ class Folders:
         self._known: dict[tuple[str, str], Folder] = {}
         self._wanted: dict[tuple[str, str], AppFolder] = {}
         self._looks = False
+        self._again: set[tuple[str, str]] = set()  # to be looked at once more
+        self._unread: set[tuple[str, str]] = set()  # it is not known yet which app they are of
+        self._tasks: dict[tuple[str, str], gevent.Greenlet] = {}
+        self._builds = Builds(AT_ONCE, AT_MOST, SLOW_S)
         self._wake = Event()
         self._task: gevent.Greenlet | None = None
 
@@ -70,7 +77,7 @@ class Folders:
         self._wanted = {(one.folder, one.env): one for one in wanted}
         self._looks = self._looks or look
         self._wake.set()
-        self._task = self._task or gevent.spawn(self._deploy_on)
+        self._task = self._task or gevent.spawn(self._follow_on)
 
     def listed(self) -> list[dict[str, Any]]:
         """All of them, for an operator."""
@@ -89,10 +96,16 @@ class Folders:
                 break
             except Refused as refusal:
                 log.error("no apps are deployed from folders yet: %s", refusal.message)
+                if refusal.code == "value-damaged":
+                    return  # as if none had ever been deployed
                 gevent.sleep(RETRY_S)
-        for raw in kept or ():
-            known = Folder(**raw)
-            self._known[known.folder, known.env] = known
+        for raw in kept if isinstance(kept, list) else ():
+            try:
+                known = shape.read(Folder, raw)
+            except ValueError as error:
+                log.error("a folder is deployed as if for the first time: %s", error)
+            else:
+                self._known[known.folder, known.env] = known
 
     def _keep(self) -> None:
         try:
@@ -100,25 +113,38 @@ class Folders:
         except Refused as refusal:
             log.error("what was deployed from folders cannot be kept: %s", refusal.message)
 
-    def _deploy_on(self) -> None:
+    def _follow_on(self) -> None:
         self._recall()
         while True:
             self._wake.wait()
             self._wake.clear()
-            wanted = [*self._wanted]
             looks, self._looks = self._looks, False
-            for key in wanted:
+            for key in self._wanted:
                 known = self._known.setdefault(key, Folder(folder=key[0], env=key[1]))
                 known.is_pending = known.is_pending or looks
-            self._keep()
-            Pool(AT_ONCE).map(self._bring_up, [self._known[key] for key in wanted])
-            if not self._wake.is_set():
+                if key in self._tasks and looks:
+                    self._again.add(key)
+                elif key not in self._tasks and known.is_pending:
+                    self._unread.add(key)
+                    self._tasks[key] = gevent.spawn(self._bring_up, key, known)
+            if not self._unread:  # another folder may be of an app that seems to be gone
                 self._part()
             self._keep()
 
-    def _bring_up(self, folder: Folder) -> None:
-        if not folder.is_pending:
-            return
+    def _bring_up(self, key: tuple[str, str], folder: Folder) -> None:
+        try:
+            while folder.is_pending and key in self._wanted:
+                self._again.discard(key)
+                with self._builds.place():
+                    self._look_at(folder)
+                folder.is_pending = key in self._again
+                self._keep()
+        finally:
+            self._unread.discard(key)
+            del self._tasks[key]
+            self._wake.set()
+
+    def _look_at(self, folder: Folder) -> None:
         try:
             self._deploy(folder)
         except Refused as refusal:
@@ -127,8 +153,6 @@ class Folders:
             folder.state, folder.message = "failed", str(error)
         if folder.state == "failed":
             log.error("%s is not deployed: %s", folder.folder, folder.message)
-        folder.is_pending = False
-        self._keep()
 
     def _deploy(self, folder: Folder) -> None:
         """Raises `Refused` and `OSError`."""
@@ -149,6 +173,8 @@ class Folders:
                 return
             opened.pop_all()  # the deploy closes it
         folder.state = "deploying"
+        self._unread.discard((folder.folder, folder.env))
+        self._wake.set()
         for document in self._deploys.deploy(archive, packed.name, packed.env):
             if document is not None and "error" in document:
                 raise Refused(document["error"], _explained(document))
@@ -184,19 +210,19 @@ class Folders:
         """Stop apps that were taken out of the file."""
         served = {each.app for key, each in self._known.items() if key in self._wanted}
         for key, folder in [*self._known.items()]:
-            if key in self._wanted:
+            if key in self._wanted or key in self._tasks:
                 continue
             if folder.app in served or folder.app not in self._desk.apps:
                 del self._known[key]
             elif folder.state != "removed":
-                self._stop(folder)
+                before, folder.state = folder.state, "removed"
+                gevent.spawn(self._stop, folder, before)  # it may take its time
 
-    def _stop(self, folder: Folder) -> None:
+    def _stop(self, folder: Folder, before: str) -> None:
         try:
             if not self._desk.apps[folder.app].record.stopped:
-                self._desk.stop(folder.app)
                 folder.was_removed = True
-            folder.state = "removed"
+                self._desk.stop(folder.app)
             text = (
                 f"{folder.app} is no longer in the server file: it is stopped, and kept until"
                 f" 'edgectl delete {folder.app}'"
@@ -204,6 +230,8 @@ class Folders:
             self._desk.tools.events.add("app-removed", text, app=folder.app)
         except Refused as refusal:
             log.error("%s is not stopped: %s", folder.app, refusal.message)
+            folder.state, folder.was_removed = before, False
+        self._keep()
 
 
 # Private

@@ -2,12 +2,15 @@
 
 import json
 import os
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from control.apps.folders import AT_ONCE, SLOW_S
 from tests.support.client import fetch
 from tests.support.edged import Edged
 from tests.support.eventually import eventually
@@ -161,24 +164,84 @@ def test_two_folders_of_one_app_are_refused_with_both(edged: Edged) -> None:
 
 
 def test_a_deploy_that_a_death_of_control_cut_off_is_begun_again(edged: Edged) -> None:
-    fifo = edged.folder / "go"
-    site(edged, "blog", "one", f"build.commands = {json.dumps([f'cat {fifo}'])}\n")
-    os.mkfifo(fifo, 0o666)
-    fifo.chmod(0o666)
+    fifo = slow(edged, "blog")
     edged.write(table("blog"))
     edged.start()
     eventually(lambda: states(edged) == [("blog", "deploying")], 20)
     edged.end(edged.control_pid())
     eventually(lambda: states(edged) == [("blog", "deploying")], 20)
 
-    def is_built() -> bool:
-        fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
-        os.close(fd)
-        return True
+    eventually(lambda: let(fifo), 20)
+    eventually(lambda: page(edged, "blog.test") == "built", 20)
+    eventually(lambda: states(edged) == [("blog", "deployed")])
 
-    eventually(is_built, 20)
-    eventually(lambda: page(edged, "blog.test") == "one", 20)
-    assert states(edged) == [("blog", "deployed")]
+
+def slow(edged: Edged, name: str) -> Path:
+    """A site whose build waits for a word, which is given by `let`."""
+    fifo = edged.folder / f"{name}.go"
+    os.mkfifo(fifo, 0o666)
+    fifo.chmod(0o666)
+    site(edged, name, "built", f"build.commands = {json.dumps([f'cat {fifo}'])}\n")
+    return fifo
+
+
+def let(fifo: Path) -> bool:
+    """Whether somebody has waited, and goes on."""
+    fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    os.close(fd)
+    return True
+
+
+def test_slow_builds_hold_up_neither_others_nor_the_start_nor_a_reload(edged: Edged) -> None:
+    fifos = [slow(edged, f"slow-{number}") for number in range(AT_ONCE)]
+    for name in ("one", "two"):
+        site(edged, name, name)
+    tables = "".join(table(fifo.stem) for fifo in fifos)
+    edged.write(tables + table("one"))
+    edged.start()  # it answers at once
+    eventually(lambda: states(edged)[:AT_ONCE] == [(f.stem, "deploying") for f in fifos], 20)
+    eventually(lambda: page(edged, "one.test") == "one", SLOW_S + 20)
+    assert states(edged)[:AT_ONCE] == [(fifo.stem, "deploying") for fifo in fifos]
+
+    site(edged, "one", "changed")
+    edged.write(tables + table("one") + table("two"))
+    edged.reload()
+    eventually(lambda: page(edged, "two.test") == "two", 20)
+    eventually(lambda: page(edged, "one.test") == "changed", 20)
+
+    edged.write(tables + table("one"))
+    edged.reload()
+    eventually(lambda: ("two", "removed") in states(edged), 20)
+    for fifo in fifos:
+        eventually(lambda fifo=fifo: let(fifo), 20)
+        eventually(lambda fifo=fifo: page(edged, f"{fifo.stem}.test") == "built", 20)
+
+
+def test_a_folder_that_changes_while_it_is_built_is_built_again(edged: Edged) -> None:
+    fifo = slow(edged, "blog")
+    edged.write(table("blog"))
+    edged.start()
+    eventually(lambda: states(edged) == [("blog", "deploying")], 20)
+    edged.write_file("blog/index.html", "newer")
+    edged.reload()
+    eventually(lambda: let(fifo), 20)
+    eventually(lambda: page(edged, "blog.test") == "built", 20)
+    eventually(lambda: let(fifo), 20)
+    eventually(lambda: page(edged, "blog.test") == "newer", 20)
+    eventually(lambda: states(edged) == [("blog", "deployed")])
+
+
+def test_what_is_kept_of_folders_may_be_damaged(edged: Edged) -> None:
+    site(edged, "blog", "one")
+    edged.write(table("blog"))
+    edged.start()
+    eventually(lambda: states(edged) == [("blog", "deployed")], 20)
+    edged.stop()
+    with closing(sqlite3.connect(edged.state_path / "state.db")) as database, database:
+        database.execute("UPDATE kept SET value = '[{}, 1' WHERE name = 'app-folders'")
+    edged.start()
+    eventually(lambda: states(edged) == [("blog", "deployed")], 20)
+    assert page(edged, "blog.test") == "one"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can read with another user's rights")
