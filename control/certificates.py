@@ -208,7 +208,6 @@ class CertificateDesk:
         known = self._problems.get(host.host)
         self._problems[host.host] = problem
         if known is None or known.text != problem.text:
-            log.error("%s", problem.text)
             self.events.add("certificate-refused", problem.text, host=host.host)
 
     def _settle(self, names: Iterable[str]) -> None:
@@ -239,7 +238,6 @@ class CertificateDesk:
             self._settle(host.host for host in hosts if host is not None)
         for host in changed:
             text = f"{host.host} has another certificate"
-            log.info("%s", text)
             self.events.add("certificate-changed", text, host=host.host)
 
     def _look_on(self) -> None:

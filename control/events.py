@@ -1,7 +1,8 @@
 """What happened: events of the master and of control, kept in the state database and told live.
 
 Adding one never waits: it goes into memory and to those who follow; a greenlet of its own brings
-it into the database, now or, when that does not work, later.
+it into the database, now or, when that does not work, later. What control adds is a line of the
+log, too, as the master's events are.
 """
 
 import datetime
@@ -23,6 +24,22 @@ PENDING: Final = 2000
 FOLLOWER_ROOM: Final = 1000
 RETRY_S: Final = 2.0
 
+_LEVELS: Final = {
+    "app-asleep": logging.DEBUG,
+    "app-failed": logging.ERROR,
+    "certificate-failed": logging.WARNING,
+    "certificate-given-up": logging.ERROR,
+    "certificate-refused": logging.ERROR,
+    "cron-done": logging.DEBUG,
+    "cron-failed": logging.WARNING,
+    "cron-skipped": logging.WARNING,
+    "deploy-failed": logging.ERROR,
+    "name-unresolved": logging.WARNING,
+    "peer-down": logging.WARNING,
+    "reload-refused": logging.ERROR,
+    "spawner-died": logging.ERROR,
+}
+
 
 class Events:
     """The history, and who follows it."""
@@ -43,7 +60,8 @@ class Events:
         gevent.spawn(self._write_on)
 
     def add(self, kind: str, text: str, **fields: object) -> None:
-        """Something that control itself did or saw."""
+        """Something that control itself did or saw, in a sentence for the log."""
+        log.log(_LEVELS.get(kind, logging.INFO), "%s", text)
         self.take({"event": kind, "text": text, **fields})
 
     def take(self, raw: dict[str, Any]) -> None:

@@ -118,7 +118,6 @@ class HealthChecks:
     def _set(self, watched: _Watched, health: Health, event: str, text: str) -> None:
         watched.cells[Shared.SINCE] = int(time.monotonic() * 1000)
         watched.cells[Shared.HEALTH] = health
-        log.info("%s", text)
         self.events.add(event, text, peer=watched.address)
 
 

@@ -183,7 +183,6 @@ class Names:
         return f"{watched.name} cannot be resolved: {watched.why}; {left}"
 
     def _say(self, kind: str, name: str, text: str) -> None:
-        log.info("%s", text)
         self.events.add(kind, text, name=name)
 
     def _tell_on(self) -> None:

@@ -101,13 +101,12 @@ class Reloader:
                 self._settle(loaded)
                 self.apps.follow(loaded.apps, look=True)
             except Refused as refusal:
-                log.error("reload refused: %s", refusal.message)
-                self._events.add("reload-refused", refusal.message, code=refusal.code)
+                text = f"reload refused: {refusal.message}"
+                self._events.add("reload-refused", text, code=refusal.code)
                 self.names.follow(self._wanted)
                 raise
         outcome["milliseconds"] = round((time.monotonic() - started) * 1000, 1)
         text = _summary(outcome)
-        log.info("%s", text)
         self._events.add("reload-done", text, detail=outcome)
         return outcome
 

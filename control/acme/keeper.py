@@ -357,7 +357,6 @@ class Keeper:
             log.warning("the schedule of %s is not kept: %s", name, refusal)
 
     def _say(self, kind: str, watched: Watched, text: str) -> None:
-        log.info("%s", text)
         self._events.add(kind, text, certificate=watched.spec.id)
 
 

@@ -2,16 +2,17 @@
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 
 import gevent
 
 from control.admin.app_commands import AppCommands
 from control.admin.commands import Commands
-from control.admin.protocol import BODY_BYTES, WORKER, status_of
-from control.admin.values import Document, Query
+from control.admin.protocol import BODY_BYTES, UID, WORKER, status_of
+from control.admin.values import Document, Query, Upload
 from control.refusal import Refused
 
 log = logging.getLogger("control.admin")
@@ -49,7 +50,7 @@ class Api:
             "/v1/secrets": apps.secrets,
         }
         self._ordered = _orders(commands, apps)
-        self._streamed: dict[tuple[str, str], Callable[[Query, IO[bytes]], Lines]] = {
+        self._streamed: dict[tuple[str, str], Callable[[Query, Upload], Lines]] = {
             ("GET", EVENTS): lambda query, _: commands.follow(query),
             ("GET", "/v1/logs"): apps.logs,
             ("POST", "/v1/deploy"): apps.deploy,
@@ -86,15 +87,32 @@ class Api:
             raise Refused("forbidden", "The workers' user may ask for wishes only.")
         query = _query(environ)
         if streamed is not None and (path != EVENTS or _is_followed(query)):
-            lines = streamed(query, environ["wsgi.input"])
+            lines = streamed(query, Upload(environ["wsgi.input"], environ[UID]))
             start("200 OK", [("Content-Type", "application/x-ndjson")])
             return _lines(lines)
         allowed = "GET" if path in self._asked else "POST"
         if method != allowed:
             raise Refused("method", f"{path} is asked with {allowed}, not {method[:32]}.")
         if method == "POST":
-            return _send(start, "200 OK", self._ordered[path](_body(environ)))
+            return _send(start, "200 OK", self._order(path, environ))
         return _send(start, "200 OK", self._asked[path](query))
+
+    def _order(self, path: str, environ: Environ) -> Document:
+        """What people order is told to the log; wishes of workers are as many as requests."""
+        is_wish, began_s = path.startswith(f"{WISHES}/"), time.monotonic()
+        how = "failed"
+        try:
+            document = self._ordered[path](_body(environ))
+            how = "done"
+            return document
+        except Refused as refusal:
+            how = f"refused ({refusal.code})"
+            raise
+        finally:
+            took_s = time.monotonic() - began_s
+            level = logging.DEBUG if is_wish else logging.INFO
+            name = path.removeprefix("/v1/")
+            log.log(level, "order %s by uid %d: %s in %.1f s", name, environ[UID], how, took_s)
 
 
 # Private

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Final
 
-from control.admin.values import Document, Query, flag, number, one, text, texts
+from control.admin.values import Document, Query, Upload, flag, number, one, text, texts
 from control.apps import inplace
 from control.apps.deploys import Deploys
 from control.apps.folders import Folders
@@ -50,7 +50,7 @@ class AppCommands:
         """The names of the secrets of `app`; never their values."""
         return {"names": [*self._desk.tools.secrets.names(self._id(one(query, "app")))]}
 
-    def logs(self, query: Query, _: IO[bytes]) -> Lines:
+    def logs(self, query: Query, _: Upload) -> Lines:
         """The latest `lines` of `app`, and with `follow` each as it comes."""
         app = self._desk.find(one(query, "app"))
         count = number(query, "lines", LINES, MOST_LINES)
@@ -63,23 +63,25 @@ class AppCommands:
 
     # Orders
 
-    def deploy(self, query: Query, body: IO[bytes]) -> Lines:
+    def deploy(self, query: Query, body: Upload) -> Lines:
         """A release of `name`/`env` from the archive in the body: what happens, then the
         outcome. With `hold` it waits so many seconds for `commit` before it serves."""
         name, env, hold_s = one(query, "name"), one(query, "env"), number(query, "hold", 0)
         if hold_s > LONGEST_HOLD_S:
             raise Refused("bad-request", f"'hold' is at most {LONGEST_HOLD_S:g} seconds.")
-        with _spooled(body, self._desk.tools.folder) as archive:
-            yield from self._deploys.deploy(archive, name, env, hold_s)
+        by = f"by uid {body.uid}"
+        with _spooled(body.file, self._desk.tools.folder) as archive:
+            yield from self._deploys.deploy(archive, name, env, by, hold_s)
 
-    def deploy_in_place(self, query: Query, _: IO[bytes]) -> Lines:
+    def deploy_in_place(self, query: Query, body: Upload) -> Lines:
         """The app `name`/`env` as it is written in `folder`: for `edgectl dev` alone."""
         if not inplace.is_on():
             raise Refused("forbidden", "This edged was not started by 'edgectl dev'.")
         name, env, folder = (one(query, each) for each in ("name", "env", "folder"))
         if not os.path.isabs(folder):
             raise Refused("bad-request", "'folder' is absolute.")
-        yield from self._deploys.deploy(io.BytesIO(), name, env, in_place=folder)
+        by = f"by uid {body.uid}"
+        yield from self._deploys.deploy(io.BytesIO(), name, env, by, in_place=folder)
 
     def commit_deploy(self, body: Document) -> Document:
         """Have the deploy that is `held` serve."""
@@ -89,7 +91,7 @@ class AppCommands:
         """Have the deploy that is `held` undone."""
         return self._deploys.abandon(text(body, "held"))
 
-    def run(self, query: Query, _: IO[bytes]) -> Lines:
+    def run(self, query: Query, _: Upload) -> Lines:
         """The command `argv` in the environment of `app`: its lines, then its exit code."""
         argv = tuple(query.get("argv", ()))
         if not argv:

@@ -6,6 +6,9 @@ BODY_BYTES: Final = 1 << 20
 WORKER: Final = "edged.worker"
 """What a WSGI environment has when the workers' user asks, and that is none who may do more."""
 
+UID: Final = "edged.uid"
+"""The same with whose the process is that asks."""
+
 PAGE: Final = 100
 LARGEST_PAGE: Final = 10_000
 

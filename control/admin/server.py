@@ -18,7 +18,7 @@ import gevent
 from gevent import pywsgi, socket
 from gevent.pool import Pool
 
-from control.admin.protocol import WORKER
+from control.admin.protocol import UID, WORKER
 
 log = logging.getLogger("control.admin")
 
@@ -30,6 +30,7 @@ SO_PEERGROUPS: Final = 59  # linux/socket.h; Python has no name for it
 class Peer(NamedTuple):
     """Who asks."""
 
+    uid: int = -1
     refusal: str = ""  # why it may not
     is_worker: bool = False  # it may ask for wishes only
 
@@ -60,7 +61,7 @@ class Handler(pywsgi.WSGIHandler):  # type: ignore[misc]
     def get_environ(self) -> dict[str, Any]:
         """As WSGI has it, and who asks."""
         environ: dict[str, Any] = super().get_environ()
-        environ[WORKER] = self.peer.is_worker
+        environ[WORKER], environ[UID] = self.peer.is_worker, self.peer.uid
         return environ
 
     def handle_one_request(self) -> Any:  # noqa: ANN401  pywsgi's own protocol
@@ -133,18 +134,19 @@ class PeerCheck:
         ucred = connection.getsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_PEERCRED, size)
         _, uid, gid = struct.unpack("3i", ucred)
         if uid in (0, os.geteuid()):
-            return Peer()
+            return Peer(uid)
         if uid == self._workers_uid:
-            return Peer(is_worker=True)
+            return Peer(uid, is_worker=True)
         try:
             wanted = os.stat(self._path).st_gid
         except OSError as error:
-            return Peer(f"{self._path} cannot be looked at: {error.strerror}.")
+            return Peer(uid, f"{self._path} cannot be looked at: {error.strerror}.")
         if wanted == gid or wanted in _groups(connection, uid, gid):
-            return Peer()
+            return Peer(uid)
         return Peer(
+            uid,
             f"User id {uid} may not use this socket: be root, edged's own user,"
-            f" or in group id {wanted}."
+            f" or in group id {wanted}.",
         )
 
 

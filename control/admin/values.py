@@ -1,11 +1,18 @@
 """Values of questions and orders: read, or refused."""
 
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 from control.refusal import Refused
 
 Query = dict[str, list[str]]
 Document = dict[str, Any]
+
+
+class Upload(NamedTuple):
+    """The body of an order that is more than a document, and whose it is."""
+
+    file: IO[bytes]
+    uid: int
 
 
 def one(query: Query, name: str) -> str:

@@ -330,6 +330,7 @@ class App:
 
     def _advance(self, event: Event) -> None:
         self.state = advance(self.state, event)
+        log.debug("%s is %s", self.record.id, self.state.name.lower())
 
     def _all(self) -> list[Instance]:
         found = [*self.fleet.instances] if self.fleet is not None else []

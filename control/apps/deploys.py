@@ -1,7 +1,9 @@
 """Deploys as they are asked for: told line by line, at once or held for a word, never half done."""
 
+import logging
+import time
 from collections.abc import Iterator
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 import gevent
 from gevent.queue import Empty, Queue
@@ -12,6 +14,8 @@ from control.apps.record import Release
 from control.apps.rollout import Rollout
 from control.manifest.app_kinds import APP_NAME, ENV_NAME
 from control.refusal import Refused
+
+log = logging.getLogger("control.apps")
 
 LISTENING_S: Final = 1.0
 """How soon it is known that nobody listens to a deploy that is to be held."""
@@ -30,10 +34,16 @@ class Deploys:
         return f"<Deploys {len(self._holds)} to be held>"
 
     def deploy(
-        self, archive: IO[bytes], name: str, env: str, hold_s: float = 0.0, in_place: str = ""
+        self,
+        archive: IO[bytes],
+        name: str,
+        env: str,
+        by: str,
+        hold_s: float = 0.0,
+        in_place: str = "",
     ) -> Iterator[Told | None]:
         """What happens, as it happens; the last document is the outcome. It goes on when nobody
-        listens any more.
+        listens any more. `by` says for the log by whom or from where: "by uid 1000".
 
         With `hold_s` it waits for `commit` once it is proven, so long at most, and is undone when
         nobody listens: the document with `held` names it, None tells whether somebody does.
@@ -42,7 +52,8 @@ class Deploys:
         app_id = _vetted_id(name, env)
         hold = Hold(hold_s) if hold_s else None
         told: Queue = Queue()
-        gevent.spawn(self._act, archive, app_id, told, hold, in_place)
+        log.info("%s: a deploy begins (%s)", app_id, by)
+        gevent.spawn(self._act, _Order(archive, app_id, by, in_place), told, hold)
         if hold is None:
             yield from _heard(told, None)
             return
@@ -71,10 +82,9 @@ class Deploys:
             raise Refused("not-found", "There is no such deploy: it is over, or was undone.")
         return found
 
-    def _act(
-        self, archive: IO[bytes], app_id: str, told: Queue, hold: Hold | None, in_place: str
-    ) -> None:
-        desk, events = self.desk, self.desk.tools.events
+    def _act(self, order: "_Order", told: Queue, hold: Hold | None) -> None:
+        desk, events, app_id = self.desk, self.desk.tools.events, order.app_id
+        began_s = time.monotonic()
 
         def say(line: str) -> None:
             told.put({"line": line})
@@ -86,9 +96,11 @@ class Deploys:
 
         try:
             with desk.held(app_id, say) as app:
-                rollout = Rollout(app, say, desk.vet, wait, in_place)
-                release = rollout.deploy(archive, app_id.partition("/")[2])
-            text = f"{app_id}: release {release.number} serves"
+                rollout = Rollout(app, say, desk.vet, wait, order.in_place)
+                release = rollout.deploy(order.archive, app_id.partition("/")[2])
+            took_s = time.monotonic() - began_s
+            how = f"deployed {order.by} in {took_s:.1f} s"
+            text = f"{app_id}: release {release.number} serves ({how})"
             events.add("app-deployed", text, app=app_id, release=release.number)
             told.put({"app": app_id, "release": release.number})
         except Refused as refusal:
@@ -96,11 +108,20 @@ class Deploys:
             events.add("deploy-failed", text, app=app_id)
             told.put({"error": refusal.code, "message": refusal.message, **refusal.more})
         finally:
-            archive.close()
+            order.archive.close()
             told.put(None)
 
 
 # Private
+
+
+class _Order(NamedTuple):
+    """A deploy as it was asked for."""
+
+    archive: IO[bytes]
+    app_id: str
+    by: str
+    in_place: str
 
 
 def _vetted_id(name: str, env: str) -> str:

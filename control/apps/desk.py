@@ -324,7 +324,6 @@ class AppDesk:
 
         def died(pid: int, how: str) -> None:
             text = f"the spawner (pid {pid}) {how}; starting it again; apps go on"
-            log.error("%s", text)
             self.tools.events.add("spawner-died", text, pid=pid, how=how)
 
         self.tools.launcher.spawner.keep(died)

@@ -151,8 +151,6 @@ class Folders:
             folder.state, folder.message = "failed", refusal.message
         except OSError as error:
             folder.state, folder.message = "failed", str(error)
-        if folder.state == "failed":
-            log.error("%s is not deployed: %s", folder.folder, folder.message)
 
     def _deploy(self, folder: Folder) -> None:
         """Raises `Refused` and `OSError`."""
@@ -175,7 +173,8 @@ class Folders:
         folder.state = "deploying"
         self._unread.discard((folder.folder, folder.env))
         self._wake.set()
-        for document in self._deploys.deploy(archive, packed.name, packed.env):
+        said = f"from {folder.folder}"
+        for document in self._deploys.deploy(archive, packed.name, packed.env, said):
             if document is not None and "error" in document:
                 raise Refused(document["error"], _explained(document))
         folder.digest, folder.was_removed = packed.digest, False
