@@ -56,7 +56,8 @@ class Events:
         return f"<Events pending={len(self._pending)} followers={len(self._followers)}>"
 
     def start(self) -> None:
-        """Begin to write."""
+        """Begin to write, with what earlier controls have written."""
+        self._recall()
         gevent.spawn(self._write_on)
 
     def add(self, kind: str, text: str, **fields: object) -> None:
@@ -127,6 +128,17 @@ class Events:
         return True
 
     # Private
+
+    def _recall(self) -> None:
+        try:
+            earlier = self._state.events(RECENT)
+        except Refused as refusal:
+            log.warning("the events of before are not known: %s", refusal)
+            return
+        taken = {entry["id"] for entry in self._recent}
+        before = [entry for entry in earlier if entry["id"] not in taken]
+        self._recent = deque([*before, *self._recent], maxlen=RECENT)
+        self._last_id = max(self._last_id, *(entry["id"] for entry in earlier), 0)
 
     def _write_on(self) -> None:
         while True:

@@ -134,7 +134,7 @@ class State:
             rows = database.execute(
                 "SELECT value FROM event WHERE id > ? ORDER BY id DESC LIMIT ?", (after, limit)
             ).fetchall()
-            return [json.loads(row[0]) for row in reversed(rows)]
+            return [event for (text,) in reversed(rows) if (event := _event_of(text))]
 
         return self.change(read)
 
@@ -285,6 +285,16 @@ def explained(error: sqlite3.Error, path: str) -> Refused:
 # Private
 
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def _event_of(text: str) -> dict[str, Any]:
+    """{} for one that is damaged: history must not keep control from its work."""
+    try:
+        event = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    is_event = isinstance(event, dict) and {"id", "time", "event", "text"} <= event.keys()
+    return event if is_event else {}
 
 
 def _applied_of(row: dict[str, Any]) -> Applied:

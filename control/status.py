@@ -16,6 +16,7 @@ from control import metrics
 from control.apps.desk import AppDesk
 from control.bans import BanDesk
 from control.channel import Channel
+from control.crashes import TOLD_S, crashes
 from control.events import Events
 from control.modes import ModeDesk
 from control.peers import PeerDesk
@@ -61,6 +62,12 @@ def status(sources: Sources) -> dict[str, Any]:
     master, silent = _ask_master(sources.channel)
     spec, applied = sources.reloader.spec, sources.reloader.applied
     listed = workers(sources.segment, master)
+    crashed = crashes(
+        sources.events,
+        master.get("uptime_s") or TOLD_S,
+        ready={each["slot"] for each in listed if each["state"] == "ready"},
+        has_spawner=bool(sources.apps.tools.launcher.spawner.pid),
+    )
     return {
         "version": version(),
         "master_pid": master.get("master_pid", os.getppid()),
@@ -82,6 +89,8 @@ def status(sources: Sources) -> dict[str, Any]:
         ],
         "isolation_missing": [*sources.apps.missing()],
         "bans": len(sources.bans.listed()),
+        "crash_count": crashed.count,
+        "crashes": [*crashed.latest],
         "problems": [*silent, *_problems(sources, listed)],
         "totals": _totals(sources.segment),
     }

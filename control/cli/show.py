@@ -5,7 +5,7 @@ escaped, so that nothing can steer the terminal.
 """
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import click
@@ -53,9 +53,14 @@ def status(document: Document) -> str:
     if document.get("isolation_missing"):
         missing = [f"  {printable(sentence)}" for sentence in document["isolation_missing"]]
         text += "\n" + "\n".join(["apps are kept apart less than they could be:", *missing]) + "\n"
+    crashed = document.get("crashes", ())
+    if crashed:
+        head = click.style("crashes of the last hour", fg="yellow", bold=True)
+        text += "\n".join(["", head, *_crashes(crashed, document["crash_count"]), ""])
     problems = document["problems"]
     if not problems:
-        return text + "\n" + click.style("no problems", fg="green")
+        well = "no problems now" if crashed else "no problems"
+        return text + "\n" + click.style(well, fg="green")
     lines = [f"  {each['code']}: {printable(each['message'])}" for each in problems]
     return text + "\n" + click.style("problems", fg="red", bold=True) + "\n" + "\n".join(lines)
 
@@ -248,6 +253,14 @@ def duration(seconds: float | None) -> str:
 
 
 # Private
+
+
+def _crashes(latest: Sequence[Document], count: int) -> Iterator[str]:
+    if count > len(latest):
+        yield f"  {count - len(latest)} earlier ones: see 'edgectl events'"
+    for each in latest:
+        then = "and was replaced" if each["is_replaced"] else "and is not replaced yet"
+        yield f"  {_when(each['time'])}  {printable(each['message'])}, {then}"
 
 
 def _behind(slots: list[int]) -> str:
