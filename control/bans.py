@@ -75,17 +75,17 @@ class BanDesk:
     def keep(self) -> None:
         """Write down what is in force, also what workers have added; before the first time, take
         up what was in force when edged ended. Raises `Refused`."""
-        before = self._restored() if self._kept is None else self._kept
+        if self._kept is None:
+            self._kept = self._restored()
         self._bans.reclaim()
         wall, now_ms = wall_time(), time.monotonic() * 1000
         found = {
             network: round(wall + (until_ms - now_ms) / 1000)
             for network, until_ms in self._bans.listed().items()
         }
-        if not _is_alike(found, before):
+        if not _is_alike(found, self._kept):
             self.state.keep(KEPT, found)
-            before = dict(found)
-        self._kept = before
+            self._kept = dict(found)
 
     # Private
 

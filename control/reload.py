@@ -131,9 +131,12 @@ class Reloader:
 
         That is the file for the first control of a master, as it was `found`, or as it is now; for
         a later one what was applied last, since the file may have been edited meanwhile. Raises
-        `Refused` when that must be tried again; what is published stays so until then.
+        `Refused` when that must be tried again; what is published stays so until then. After a
+        reload there is nothing to take up any more.
         """
         with self._publisher.lock:
+            if self._in_force is not None:
+                return
             if not self._publisher.is_open:
                 self._publisher.open()
             self.names.recall(self._publisher.published)

@@ -22,7 +22,7 @@ def identity(folder: str, env: str = "", liked: str = "") -> tuple[str, str]:
     except OSError as error:
         text = f'{path}: {error.strerror}: an app has one, with at least name = "…".'
         raise Refused("manifest-invalid", text) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused("manifest-invalid", f"{path}: bad TOML: {error}") from None
     name, envs = raw.get("name"), raw.get("envs", {})
     if not isinstance(name, str) or not name:

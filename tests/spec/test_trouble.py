@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +77,26 @@ def test_a_locked_database_refuses_a_change_and_serves_on(name: str) -> None:
         edged.reload()
         assert fetch(edged.address, "/").body == b"new"
         eventually(lambda: codes(edged) == [])
+
+
+def test_a_start_that_was_held_up_does_not_undo_a_reload_that_came_first() -> None:
+    with Edged(HERE) as edged:
+        edged.stop()
+        lock = sqlite3.connect(edged.folder / "state" / "table.db")
+        lock.execute("BEGIN IMMEDIATE")
+        edged.start(wait=False)
+        eventually(lambda: edged.log.count("cannot publish yet") >= 2)
+        edged.write(route("*", extra='respond = "new"'))
+        lock.rollback()
+        lock.close()
+        eventually(lambda: edged.ctl("reload"))
+        until = time.monotonic() + 2 * TRIED_AGAIN_S
+        while time.monotonic() < until:
+            assert fetch(edged.address, "/").body == b"new"
+
+
+TRIED_AGAIN_S = 2.0
+"""How often control tries again what it could not do."""
 
 
 @pytest.fixture
