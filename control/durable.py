@@ -50,12 +50,13 @@ def write(path: str, content: bytes) -> None:
 
 
 def write_folder(path: str, files: Mapping[str, bytes], owner: Owner | None = None) -> None:
-    """Make a folder that is not there, with those files, all of it at once. Raises `OSError`."""
+    """Make a folder that is not there, with those files, all of it at once. The files become the
+    owner's; the folder stays ours, so nobody puts a link in a file's place. Raises `OSError`."""
     with folder_beside(path) as fresh:
         for name, content in files.items():
             _write_new(os.path.join(fresh, name), content, owner)
-        if owner is not None:
-            os.chown(fresh, *owner)  # last: nothing is written where another may plant links
+        if owner is not None and owner != Owner():
+            os.chmod(fresh, PASSABLE)
 
 
 @contextlib.contextmanager

@@ -86,10 +86,10 @@ class Provider:
                 return False
             if not certificate.origin.startswith(INTERNAL):
                 return True
-            leaf = x509.load_pem_x509_certificate(_read(certificate.chain))
-        except (OSError, ValueError):
+            pair = self.files.read(certificate)
+        except OSError:
             return False
-        return self.authority.has_signed(leaf)
+        return pair is not None and self.authority.has_signed(_leaf(pair[0]))
 
     def check_clients(self, host: HostTls) -> None:
         """Whether clients of it can be asked for certificates. Raises `BadFile`."""
@@ -105,7 +105,8 @@ class Provider:
         asks = (host.client_ca, bool(host.client_ca) and host.client_required)
         if (present.client_ca_from, present.client_required) == asks:
             return present if present.owner == host.owner else replace(present, owner=host.owner)
-        return self._dressed(host, present, "")
+        pair = self._stored(present)
+        return self._dressed(host, present, pair, "") if pair is not None else None
 
     def _is_due(self, present: Certificate) -> bool:
         """Whether it is ours to renew, and time for that."""
@@ -116,11 +117,19 @@ class Provider:
     def _now(self) -> datetime.datetime:
         return self.authority.clock()
 
-    def _dressed(self, host: HostTls, present: Certificate, origin: str) -> Certificate:
+    def _stored(self, present: Certificate) -> tuple[bytes, bytes] | None:
+        """Its chain and key; None when they are gone, or not what they were."""
+        try:
+            return self.files.read(present)
+        except OSError:
+            return None
+
+    def _dressed(
+        self, host: HostTls, present: Certificate, pair: tuple[bytes, bytes], origin: str
+    ) -> Certificate:
         """The same for other settings: that costs clients no other certificate."""
-        chain, key = _read(present.chain), _read(present.key)
         facts = (present.issuer, present.not_before, present.not_after)
-        return self._kept(host, chain, key, origin, facts)
+        return self._kept(host, *pair, origin, facts)
 
     def _own(self, host: HostTls, origin: str) -> Certificate:
         try:
@@ -139,9 +148,9 @@ class Provider:
             and present.origin.startswith(INTERNAL)
             and not self._is_due(present)
         ):
-            leaf = x509.load_pem_x509_certificate(_read(present.chain))
-            if self.authority.has_signed(leaf):
-                return self._dressed(host, present, origin)
+            pair = self._stored(present)
+            if pair is not None and self.authority.has_signed(_leaf(pair[0])):
+                return self._dressed(host, present, pair, origin)
         issued = self.authority.issue([host.host])
         facts = ("the internal CA", issued.not_before.timestamp(), issued.not_after.timestamp())
         return self._kept(host, issued.chain_pem, issued.key_pem, origin, facts)
@@ -196,6 +205,10 @@ def moment(seconds: float) -> datetime.datetime:
 
 
 # Private
+
+
+def _leaf(chain_pem: bytes) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(chain_pem)
 
 
 def _client_pem(host: HostTls) -> bytes:

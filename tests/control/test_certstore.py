@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from control.certstore import KEPT_S, CertificateStore
+from control.certstore import KEPT_S, CertificateStore, Place
 from control.durable import Owner
+from edge.table.model import Certificate
 
 
 def store(folder: Path) -> CertificateStore:
@@ -65,4 +66,33 @@ def test_what_is_used_again_is_young_again(tmp_path: Path) -> None:
 def test_what_is_used_again_is_its_users_of_now(tmp_path: Path) -> None:
     place = store(tmp_path).put(b"chain", b"key")
     CertificateStore(str(tmp_path / "certs"), Owner(65534, 65534)).put(b"chain", b"key")
-    assert {os.stat(path).st_uid for path in (place.folder, place.chain, place.key)} == {65534}
+    assert {os.stat(path).st_uid for path in (place.chain, place.key)} == {65534}
+    assert os.stat(place.folder).st_uid == 0  # in which that user can put nothing
+    assert os.stat(place.folder).st_mode & 0o777 == 0o711
+
+
+def certificate(place: Place) -> Certificate:
+    return Certificate(chain=place.chain, key=place.key, fingerprint=place.fingerprint)
+
+
+def test_what_is_read_back_is_what_was_put_there(tmp_path: Path) -> None:
+    files = store(tmp_path)
+    place = files.put(b"chain", b"key")
+    assert files.read(certificate(place)) == (b"chain", b"key")
+    Path(place.chain).write_bytes(b"another")
+    assert files.read(certificate(place)) is None
+
+
+def test_links_and_pipes_in_a_files_place_are_not_followed_and_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    files = store(tmp_path)
+    place = files.put(b"chain", b"key")
+    (tmp_path / "secret").write_bytes(b"key")
+    os.unlink(place.key)
+    os.symlink(tmp_path / "secret", place.key)
+    with pytest.raises(OSError, match="symbolic"):
+        files.read(certificate(place))
+    os.unlink(place.key)
+    os.mkfifo(place.key)
+    assert files.read(certificate(place)) is None

@@ -66,11 +66,15 @@ def test_a_folder_that_is_not_filled_to_its_end_is_not_there(tmp_path: Path) -> 
     assert (tmp_path / "place" / "deep" / "file").read_text() == "x"
 
 
-def test_a_folder_appears_with_all_its_files_and_is_its_owners_alone(tmp_path: Path) -> None:
+def test_a_folder_appears_with_all_its_files_and_they_alone_are_its_owners(
+    tmp_path: Path,
+) -> None:
     owner = durable.Owner(65534, 65534) if os.geteuid() == 0 else durable.Owner()
     durable.write_folder(str(tmp_path / "pair"), {"a": b"1", "b": b"2"}, owner)
     made = [tmp_path / "pair", *(tmp_path / "pair").iterdir()]
     assert {path.name: path.read_bytes() for path in made[1:]} == {"a": b"1", "b": b"2"}
-    assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [0o700, 0o600, 0o600]
+    passable = 0o711 if os.geteuid() == 0 else 0o700
+    assert [stat.S_IMODE(path.stat().st_mode) for path in made] == [passable, 0o600, 0o600]
     if os.geteuid() == 0:
-        assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {owner}
+        assert {(path.stat().st_uid, path.stat().st_gid) for path in made[1:]} == {owner}
+        assert made[0].stat().st_uid == 0

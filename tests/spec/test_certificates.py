@@ -1,6 +1,7 @@
 """Certificates that come from files."""
 
 import contextlib
+import os
 import socket
 import sqlite3
 import ssl
@@ -22,7 +23,9 @@ def secure(origin: ScriptedOrigin) -> Iterator[Secure]:
         yield served
 
 
-def test_keys_are_readable_by_the_workers_user_alone(secure: Secure) -> None:
+def test_keys_are_readable_by_the_workers_user_alone_who_cannot_replace_them(
+    secure: Secure,
+) -> None:
     kept = secure.edged.folder / "state" / "certs"
     keys = sorted(kept.glob("*/key.pem"))
     assert len(keys) >= 4
@@ -30,8 +33,10 @@ def test_keys_are_readable_by_the_workers_user_alone(secure: Secure) -> None:
     for key in keys:
         found = key.stat()
         assert stat.S_IMODE(found.st_mode) == 0o600
-        assert stat.S_IMODE(key.parent.stat().st_mode) == 0o700
         assert found.st_uid == uid
+        folder = key.parent.stat()
+        assert folder.st_uid == os.geteuid()
+        assert stat.S_IMODE(folder.st_mode) == (0o700 if uid == os.geteuid() else 0o711)
 
 
 def test_bad_files_are_refused_and_the_old_ones_stay(secure: Secure) -> None:
