@@ -22,6 +22,7 @@ def show_command(argv: tuple[str, ...]) -> str:
 _LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VAR_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SERVER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@\[\]-]*")
+_LEAST_CPUS: Final = 0.01  # the kernel takes no less
 _MAX_CPUS: Final = 1024
 
 
@@ -116,8 +117,8 @@ def _var_value(value: object) -> str:
 def _cpus(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must be a number such as 0.5, not {toml_type(value)}")
-    if not 0 <= value <= _MAX_CPUS:
-        raise ValueError(f"{value} is no number of cores: 0 to {_MAX_CPUS}")
+    if value != 0 and not _LEAST_CPUS <= value <= _MAX_CPUS:
+        raise ValueError(f"{value} is no number of cores: {_LEAST_CPUS} to {_MAX_CPUS}, or 0")
     return float(value)
 
 

@@ -158,7 +158,8 @@ HEALTH: Final = Group(
 
 LIMITS: Final = Group(
     name="limits",
-    doc="How long things may take, and what all processes of the app may use together.",
+    doc="How long things may take, and what all processes of one instance, or of one command of a"
+    " deploy, may use together.",
     settings=(
         _time("start", "Until a new instance is ready.", 3600.0),
         _time("drain", "For an instance to finish what it has, and to end.", 3600.0),
@@ -169,13 +170,13 @@ LIMITS: Final = Group(
             kind=kinds.SIZE,
             default=_RESOURCES["memory_bytes"],
             into="memory_bytes",
-            doc="Past it the app is ended and started anew. 0: no limit.",
+            doc="Past it the instance is killed and started anew. 0: no limit.",
         ),
         Setting(
             key="cpus",
             kind=app_kinds.CPUS,
             default=_RESOURCES["cpus"],
-            doc="Cores, such as `0.5`. 0: no limit.",
+            doc="Cores, such as `0.5`; at least 0.01. 0: no limit.",
         ),
         Setting(
             key="pids",
