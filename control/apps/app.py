@@ -28,6 +28,7 @@ from control.apps.slumber import Event, State, advance
 from control.apps.tools import Tools
 from control.apps.traffic import traffic_of
 from control.instances.instance import Instance
+from control.instances.life import State as Life
 from control.instances.process import clear
 from control.refusal import Refused
 
@@ -221,7 +222,7 @@ class App:
         def take(stream: str, line: bytes) -> None:
             self.log.feed(made.plan.launch.name, STREAMS[stream], line + b"\n")
 
-        made = self.tools.instance(self.record, release, role, take, lambda _: self.stir())
+        made = self.tools.instance(self.record, release, role, take, self._changed)
         return made
 
     def stir(self) -> None:
@@ -324,6 +325,14 @@ class App:
         self.close()
 
     # Private
+
+    def _changed(self, instance: Instance) -> None:
+        if instance.state is Life.BACKOFF:  # whatever follows: every death is told once
+            name = instance.plan.launch.name
+            self.log.say(instance.last_death, name)
+            text = f"{name}: {instance.last_death}"
+            self.tools.events.add("instance-died", text, app=self.record.id, instance=name)
+        self.stir()
 
     def _stopped(self) -> Refused:
         return Refused("app-stopped", f"{self.record.id} is stopped: 'edgectl start' starts it.")

@@ -1,11 +1,10 @@
 """Commands that run to their end: builds, releases, crons, and what an operator runs."""
 
-import os
 from collections.abc import Callable
 from typing import Final
 
 from control.instances.launch import Launch, Launcher
-from control.instances.process import Process
+from control.instances.process import Exit, Process
 from control.instances.spawn import SpawnFailed
 from control.refusal import Refused
 
@@ -16,8 +15,8 @@ LINES: Final = 20
 """So many of a command's last lines say why it failed."""
 
 
-def run(launcher: Launcher, launch: Launch, timeout_s: float, say: Say) -> int:
-    """Run a command; its wait status. Raises `Refused` if it cannot run, or takes longer."""
+def run(launcher: Launcher, launch: Launch, timeout_s: float, say: Say) -> Exit:
+    """Run a command; how it ended. Raises `Refused` if it cannot run, or takes longer."""
     shown = " ".join(launch.argv)
 
     def take(stream: str, line: bytes) -> None:
@@ -36,7 +35,7 @@ def run(launcher: Launcher, launch: Launch, timeout_s: float, say: Say) -> int:
             process.kill()
             process.ended.wait()
     assert process.exit is not None
-    return process.exit.status or 0
+    return process.exit
 
 
 def run_well(launcher: Launcher, launch: Launch, timeout_s: float, say: Say) -> None:
@@ -48,19 +47,14 @@ def run_well(launcher: Launcher, launch: Launch, timeout_s: float, say: Say) -> 
         del kept[:-LINES]
         say(line)
 
-    status = run(launcher, launch, timeout_s, keep)
-    if status:
+    ended = run(launcher, launch, timeout_s, keep)
+    if ended.status:
         shown = " ".join(launch.argv)
-        text = f"{shown!r} has failed ({_ending(status)})."
+        text = f"{shown!r} has failed: it {ended.text}."
         raise Refused("command-failed", text, {"output": kept})
 
 
 # Private
-
-
-def _ending(status: int) -> str:
-    code = os.waitstatus_to_exitcode(status)
-    return f"exit code {code}" if code >= 0 else f"killed by signal {-code}"
 
 
 def _last(process: Process) -> str:

@@ -75,6 +75,7 @@ class AppDesk:
     def end(self) -> None:
         """End all instances: edged stops."""
         gevent.joinall([gevent.spawn(app.end) for app in self.apps.values()])
+        self.tools.launcher.cgroups.close()
 
     # The table
 
@@ -179,10 +180,12 @@ class AppDesk:
 
         def act() -> None:
             try:
-                status = builder.run(
+                ended = builder.run(
                     self.tools.launcher, launch, RUN_S, lambda line: told.put({"line": line})
                 )
-                told.put({"exit_code": os.waitstatus_to_exitcode(status)})
+                if ended.out_of_memory:
+                    told.put({"line": f"edged: {argv[0]} {ended.text}"})
+                told.put({"exit_code": os.waitstatus_to_exitcode(ended.status or 0)})
             except Refused as refusal:
                 told.put({"error": refusal.code, "message": refusal.message})
             finally:

@@ -42,4 +42,5 @@ def _instance(instance: Instance) -> dict[str, Any]:
         "port": instance.port,
         "deaths": instance.deaths,
         "why": instance.why,
+        "last_death": instance.last_death,
     }

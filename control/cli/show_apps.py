@@ -34,7 +34,13 @@ def apps(document: Document) -> str:
     problems = [
         f"{app['app']}: {printable(app['problem'])}" for app in document["apps"] if app["problem"]
     ]
-    return "\n\n".join([text, *problems, *folders])
+    deaths = [
+        f"{app['app']}: {each['name']} was started again: {printable(each['last_death'])}"
+        for app in document["apps"]
+        for each in (*app["instances"], *app["processes"])
+        if each.get("last_death") and not app["problem"]
+    ]
+    return "\n\n".join([text, *problems, *deaths, *folders])
 
 
 def releases(document: Document) -> str:

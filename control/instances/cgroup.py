@@ -15,6 +15,8 @@ from typing import Final
 
 import gevent
 
+from control.config.units import show_size
+
 CONTROLLERS: Final = ("cpu", "memory", "pids")
 LEAF: Final = "edge"
 PERIOD_US: Final = 100_000
@@ -55,12 +57,19 @@ class Cgroup:
         """Kill all that is in it, whatever it forks meanwhile; False when that cannot be done."""
         return _write(self.path, "cgroup.kill", "1")
 
-    def memory_kills(self) -> int:
-        """How many of its processes were killed since it used more memory than it may."""
-        for line in _read(self.path, "memory.events").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-        return 0
+    def shortage(self) -> str:
+        """Why the kernel has killed it for its memory, as the end of a sentence; "" if it has not.
+
+        `oom_kill` counts whatever was short, `oom` only its own limit.
+        """
+        lines = _read(self.path, "memory.events").splitlines()
+        counts = {name: int(count) for name, count in (line.split() for line in lines)}
+        if not counts.get("oom_kill"):
+            return ""
+        limit = _read(self.path, "memory.max").strip()
+        if not counts.get("oom") or not limit.isdigit():
+            return " since the machine, or edged's own part of it, had no memory left"
+        return f" since it used more memory than its limit of {show_size(int(limit))}"
 
     def remove(self) -> bool:
         """Remove it as soon as nothing is in it any more."""
@@ -112,7 +121,9 @@ class Cgroups:
         with contextlib.suppress(FileExistsError):
             os.mkdir(made.path, 0o755)
         for file, value in self._settings(limits):
-            _write(made.path, file, value)
+            # Some kernels have no such file; a limit that is refused is not passed over.
+            with contextlib.suppress(FileNotFoundError):
+                _put(made.path, file, value)
         return made
 
     def left_of(self, known: Collection[str]) -> dict[str, Cgroup]:
@@ -122,7 +133,12 @@ class Cgroups:
         with os.scandir(self.root) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         others = set(names).difference(known, {LEAF})
-        return {name: Cgroup(os.path.join(self.root, name)) for name in others}
+        # What begins with a dot is systemd's, for `ExecReload` and the like.
+        return {
+            name: Cgroup(os.path.join(self.root, name))
+            for name in others
+            if not name.startswith(".")
+        }
 
     def close(self) -> None:
         """Remove the folder, if nothing is in it. Only root's own is removed."""
@@ -206,13 +222,15 @@ def _read(folder: str, name: str) -> str:
 
 def _write(folder: str, name: str, value: str) -> bool:
     try:
-        fd = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CLOEXEC)
+        _put(folder, name, value)
     except OSError:
         return False
+    return True
+
+
+def _put(folder: str, name: str, value: str) -> None:
+    fd = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(fd, value.encode())
-    except OSError:
-        return False
     finally:
         os.close(fd)
-    return True

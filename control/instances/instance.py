@@ -47,7 +47,8 @@ class Plan:
 
 
 class Instance:
-    """An instance. `why` says what was wrong last, `last_output` what it printed then."""
+    """An instance. `why` says what is wrong, `last_death` what was when its process died last, and
+    `last_output` what that has printed."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Instance:
         self.plan = plan
         self.state = State.STARTING
         self.why = ""
+        self.last_death = ""
         self.port = 0
         self.deaths = 0
         self.process: Process | None = None
@@ -99,9 +101,10 @@ class Instance:
         """Begin with a process that an earlier control launched; one that has ended has died."""
         launch = replace(self.plan.launch, name=record.name)  # by which its log knows it
         self.plan = replace(self.plan, launch=launch)
+        shortage = record.kin.shortage()
         process = adopt(record, self._take)
         if process is None:
-            self.why = "it ended while nobody watched it"
+            self.why = f"it ended while nobody watched it{shortage}"
         else:
             self.process, self.port = process, record.port
             self._ports.take(record.port)
@@ -235,6 +238,7 @@ class Instance:
         """After a death: wait for the next start, or for ever."""
         self.deaths = deaths_in_row(self.deaths, ready_s, self.plan.stable_s)
         self._last_words = tuple(self.process.last_lines) if self.process is not None else ()
+        self.last_death = self.why
         log.warning("%s: %s (death %d)", self.plan.launch.name, self.why, self.deaths)
         self._wake.clear()
         self._advance(Event.DIED)

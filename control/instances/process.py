@@ -175,13 +175,12 @@ class Process:
             log.error("%s: some of its processes cannot be killed", self.record.name)
         for stream in self._streams:
             stream.finish()
-        memory_kills = kin.cgroup.memory_kills() if kin.cgroup is not None else 0
+        shortage = kin.shortage()
         text = ending(os.waitstatus_to_exitcode(status)) if status is not None else "ended"
         if has_gone_on:
             text += " and went to the background (an app must stay in the foreground)"
-        if memory_kills:
-            text += " since it used more memory than its limit"
-        self.exit = Exit(text=text, status=status, out_of_memory=memory_kills > 0)
+        text += shortage
+        self.exit = Exit(text=text, status=status, out_of_memory=bool(shortage))
         if kin.cgroup is not None and not kin.cgroup.remove():
             log.error("the cgroup %s cannot be removed", kin.cgroup.path)
         pipes.remove(self.record.folder, self.record.name)

@@ -41,6 +41,10 @@ class Kin:
             return self.cgroup.pids()
         return [stat.pid for stat in self._searched()]
 
+    def shortage(self) -> str:
+        """Why the kernel has killed them for their memory, as the end of a sentence; or ""."""
+        return self.cgroup.shortage() if self.cgroup is not None else ""
+
     def kill(self) -> bool:
         """Kill them all; False when some are still there after a while."""
         deadline, pause_s = time.monotonic() + KILL_S, _FIRST_PAUSE_S

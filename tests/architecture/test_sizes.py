@@ -37,7 +37,7 @@ WIDE = {
     "control.reload.Reloader": 16,
     "control.main.Control": 14,
     # One instance: its life, its process, and what was wrong with the one before.
-    "control.instances.instance.Instance": 13,
+    "control.instances.instance.Instance": 14,
     # One app: what is kept of it, what runs, and what it waits for.
     "control.apps.app.App": 14,
     # Records: nothing but fields. A route is all that a person may say of it.

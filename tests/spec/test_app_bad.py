@@ -113,7 +113,7 @@ CASES = {
     ),
     "release command fails": Bad(
         head=f"release = {FAILING}",
-        says=("has failed (exit code 3)", "| no table orders"),
+        says=("has failed: it exited with code 3", "| no table orders"),
     ),
     "release command hangs": Bad(
         head=f"release = {HANGING}",
@@ -121,7 +121,8 @@ CASES = {
         limits=SHORT + 'release = "500ms"\n',
     ),
     "build fails": Bad(
-        build=f"commands = [{FAILING}]", says=("has failed (exit code 3)", "| no table orders")
+        build=f"commands = [{FAILING}]",
+        says=("has failed: it exited with code 3", "| no table orders"),
     ),
     "build hangs": Bad(
         build=f'commands = [{HANGING}]\ntimeout = "1s"',

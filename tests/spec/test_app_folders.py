@@ -109,7 +109,7 @@ def test_one_that_fails_says_why_and_the_others_are_deployed(edged: Edged) -> No
     eventually(lambda: page(edged, "blog.test") == "one", 20)
     eventually(lambda: sorted(states(edged)) == [("bad", "failed"), ("blog", "deployed")])
     said = next(each["message"] for each in folders(edged) if each["state"] == "failed")
-    assert "exit code 3" in said
+    assert "exited with code 3" in said
     assert "torn" in said
     assert "is not deployed: " in edged.ctl("apps").out
     assert "bad/production is not deployed" in edged.ctl("events").out

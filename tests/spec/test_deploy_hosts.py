@@ -103,7 +103,7 @@ def test_when_one_fails_to_build_none_switches(hosts: Hosts) -> None:
     hosts.data(hosts.two, "torn").touch()
     outcome = hosts.deploy("v2")
     assert outcome.code == 1
-    assert "exit code 1" in outcome.err
+    assert "exited with code 1" in outcome.err
     assert "No host has switched." in outcome.err
     assert hosts.pages() == ["v1", "v1"]
     assert [hosts.described(edged)["release"] for edged in (hosts.one, hosts.two)] == [1, 1]

@@ -79,10 +79,29 @@ def test_in_a_folder_that_was_delegated_edged_moves_into_a_leaf(held: Bench) -> 
     assert any(line.endswith(f"/delegated/{LEAF}") for line in found)
 
 
-def test_kills_for_memory_are_read_from_its_events(tmp_path: Path) -> None:
-    (tmp_path / "memory.events").write_text("low 0\nhigh 0\nmax 9\noom 2\noom_kill 3\n")
-    assert Cgroup(str(tmp_path)).memory_kills() == 3
-    assert Cgroup(str(tmp_path / "none")).memory_kills() == 0
+EVENTS = "low 0\nhigh 0\nmax 9\noom {}\noom_kill {}\noom_group_kill 0\n"
+
+
+@pytest.mark.parametrize(
+    ("oom", "oom_kill", "limit", "why"),
+    [
+        (0, 0, "max", ""),
+        (2, 0, "67108864", ""),  # an allocation that was refused, and killed nobody
+        (2, 3, "67108864", " since it used more memory than its limit of 64MiB"),
+        (0, 3, "67108864", " since the machine, or edged's own part of it, had no memory left"),
+        (0, 3, "max", " since the machine, or edged's own part of it, had no memory left"),
+    ],
+)
+def test_what_was_short_of_memory_is_read_from_its_events(
+    tmp_path: Path, oom: int, oom_kill: int, limit: str, why: str
+) -> None:
+    (tmp_path / "memory.events").write_text(EVENTS.format(oom, oom_kill))
+    (tmp_path / "memory.max").write_text(f"{limit}\n")
+    assert Cgroup(str(tmp_path)).shortage() == why
+
+
+def test_without_its_controller_nothing_is_known_of_memory(tmp_path: Path) -> None:
+    assert Cgroup(str(tmp_path / "none")).shortage() == ""
 
 
 def test_one_that_is_gone_is_removed_already(tmp_path: Path) -> None:
@@ -102,6 +121,20 @@ def test_settings_are_what_the_kernel_reads(tmp_path: Path) -> None:
             (tmp_path / name / file).touch()
         cgroups.make(name, limits)
         assert tuple((tmp_path / name / file).read_text() for file in files) == values
+
+
+def test_a_limit_that_is_refused_is_not_passed_over(tmp_path: Path) -> None:
+    cgroups = Cgroups(str(tmp_path), frozenset({"pids"}))
+    (tmp_path / "some" / "pids.max").mkdir(parents=True)
+    with pytest.raises(IsADirectoryError):
+        cgroups.make("some", Limits(pids=9))
+
+
+def test_what_was_made_for_others_is_found_and_nothing_of_systemds(tmp_path: Path) -> None:
+    for name in ("known", "other", LEAF, ".control"):
+        (tmp_path / name).mkdir()
+    cgroups = Cgroups(str(tmp_path), frozenset())
+    assert cgroups.left_of({"known"}) == {"other": Cgroup(str(tmp_path / "other"))}
 
 
 def test_without_cgroups_nothing_is_made() -> None:

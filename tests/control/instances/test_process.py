@@ -129,7 +129,7 @@ def test_a_leak_ends_at_the_limit(bench: Bench) -> None:
     assert process.ended.wait(30)
     if "memory" in bench.cgroups.controllers:
         assert process.exit.out_of_memory
-        assert process.exit.text.endswith("since it used more memory than its limit")
+        assert process.exit.text.endswith("since it used more memory than its limit of 64MiB")
     else:
         assert any(b"MemoryError" in line for _, line in bench.lines)
 
