@@ -246,13 +246,13 @@ def begin_upload(
 
 
 @contextmanager
-def serving_meanwhile(platform: Platform, folder: Path) -> Iterator[Shop]:
+def serving_meanwhile(platform: Platform, folder: Path, rate: float = 100) -> Iterator[Shop]:
     """Another app, under load all the while: nothing of that may fail."""
     shop = Shop(folder).write("well")
     if not platform.app(shop):
         platform.deploy(shop)
     address = platform.edged.address
-    with Load(address, kept=4, fresh=2, rate=100, host=shop.host, path="/") as load:
+    with Load(address, kept=4, fresh=2, rate=rate, host=shop.host, path="/") as load:
         yield shop
         report = load.stop()
     assert report.failed == 0, report
