@@ -51,6 +51,11 @@ class Fleet:
         return bool(self.instances) and all(each.state is State.READY for each in self.instances)
 
     @property
+    def is_in_trouble(self) -> bool:
+        """Whether something is wrong with one of them."""
+        return any(each.why for each in self.instances)
+
+    @property
     def has_failed(self) -> bool:
         """Whether nothing will come of it by itself."""
         return bool(self.instances) and not any(each.state in _LIVE for each in self.instances)

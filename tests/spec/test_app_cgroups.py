@@ -149,6 +149,15 @@ def test_nothing_is_left_of_what_an_app_has_forked_away(
     assert not os.path.exists(f"/proc/{orphan}")
 
 
+def test_a_start_for_which_there_is_too_little_cpu_says_that_it_took_too_long(
+    platform: Platform, tmp_path: Path
+) -> None:
+    limits = QUICK.replace('start = "10s"', 'start = "100ms"') + "cpus = 0.01\n"
+    outcome = platform.edged.ctl("deploy", str(greedy(tmp_path / "starved", limits).folder))
+    assert outcome.code == 1
+    assert "does not start: it was not ready within 0.1 s" in outcome.err
+
+
 def test_a_command_of_a_deploy_that_runs_out_of_memory_says_so(
     platform: Platform, tmp_path: Path
 ) -> None:
