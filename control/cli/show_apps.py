@@ -35,7 +35,7 @@ def apps(document: Document) -> str:
         f"{app['app']}: {printable(app['problem'])}" for app in document["apps"] if app["problem"]
     ]
     deaths = [
-        f"{app['app']}: {each['name']} was started again: {printable(each['last_death'])}"
+        f"{app['app']}: {each['name']}, {each['state']} now: {printable(each['last_death'])}"
         for app in document["apps"]
         for each in (*app["instances"], *app["processes"])
         if each.get("last_death") and not app["problem"]

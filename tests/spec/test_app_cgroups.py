@@ -62,7 +62,7 @@ def test_a_leak_is_killed_at_its_limit_told_and_started_again(
     assert held.read("memory.max") == str(24 << 20)
     [told] = [each for each in events(edged, "instance-died") if each["app"] == shop.id]
     assert OUT_OF_MEMORY in told["text"]
-    assert OUT_OF_MEMORY in edged.ctl("apps").out
+    assert f", ready now: {OUT_OF_MEMORY}" in edged.ctl("apps").out
     assert OUT_OF_MEMORY in platform.logs(shop)
     remove(platform, shop)
 

@@ -99,6 +99,7 @@ def test_an_app_that_leaks_memory_ends_at_its_limit_and_is_started_again(
     eventually(lambda: platform.pids(shop) not in ([pid], [0]))
     assert platform.release_of(shop) == "one"
     assert not os.path.exists(f"/proc/{pid}")
+    assert ", ready now: it " in platform.edged.ctl("apps").out
     assert platform.edged.ctl("delete", shop.id, "--yes")
 
 
