@@ -17,9 +17,10 @@ from gevent.lock import RLock
 
 from control.apps import scaling
 from control.apps.applog import AppLog
-from control.apps.fleet import BUSY_LOOK_S, Fleet, end_all, running_of, see_out
+from control.apps.fleet import Fleet, end_all
 from control.apps.jobs import ROLE as CRON
 from control.apps.jobs import STREAMS, Jobs
+from control.apps.leaving import BUSY_LOOK_S, LEAVING, Leaving
 from control.apps.logfiles import LogFiles
 from control.apps.pace import Pace
 from control.apps.record import AppRecord, Release, Running
@@ -36,10 +37,6 @@ log = logging.getLogger("control.apps")
 
 LOOK_S: Final = 0.5
 """How often it is looked whether an app is idle or has too much to do."""
-
-LEAVING: Final = "(leaving)"
-"""The role of instances that are ending: the next control goes on with that. No process that
-somebody names has it."""
 
 
 class App:
@@ -58,7 +55,7 @@ class App:
         self._stirred = Signal()
         self._turned = Signal()
         self._pace = Pace(time.monotonic)
-        self._leaving: list[Instance] = []
+        self._leaving = Leaving(tools.segment)
         self._task = gevent.spawn(self._settle_on)
 
     def __repr__(self) -> str:
@@ -191,7 +188,7 @@ class App:
         kept = record.current, record.deploying, record.stopped
         former = self.fleet, self.beside, self.state
         gone = self._all()
-        self._leaving += gone  # before it is written down, so that the next control knows of them
+        self._leaving.add(gone)  # before it is written down, so that the next control knows of them
         record.current, record.deploying, record.stopped = release.number, 0, False
         self.fleet, self.beside = fleet, []
         if fleet is not None and self.state is not State.AWAKE:
@@ -206,7 +203,7 @@ class App:
         except Refused:
             self.fleet, self.beside, self.state = former
             record.current, record.deploying, record.stopped = kept
-            self._strike(gone)
+            self._leaving.strike(gone)
             with contextlib.suppress(Refused):  # also for the next control
                 self.keep()
             raise
@@ -235,8 +232,7 @@ class App:
         for each in self.beside:
             running += each.running()
         running += self.jobs.running()
-        running += [running_of(each, 0, LEAVING) for each in self._leaving if each.record]
-        self.record.running = running
+        self.record.running = running + self._leaving.running()
         self.tools.keep(self.record)
 
     def settle(self) -> None:
@@ -287,21 +283,19 @@ class App:
         is changed."""
         assert self.fleet is not None
         gone = self.fleet.part(count)
-        self._leaving += gone
+        self._leaving.add(gone)
         try:
             self.settle()
         except Refused:
             self.fleet.instances += gone
-            self._strike(gone)
+            self._leaving.strike(gone)
             raise
         return gone
 
     def part(self, gone: list[Instance]) -> None:
         """End instances that get no requests any more, each when it has none, and within the time
         that it has to drain; waits for that."""
-        self._leaving += [each for each in gone if each not in self._leaving]
-        see_out(gone, self._is_busy)
-        self._strike(gone)
+        self._leaving.see_out(gone)
         for each in gone:
             self.log.end(each.plan.launch.name)
         self.stir()
@@ -309,9 +303,9 @@ class App:
     def see_off(self) -> None:
         """End what an earlier control was about to end, when nobody is sent there any more. Raises
         `Refused`."""
-        if self._leaving:
+        if self._leaving.instances:
             self.settle()
-            self.part([*self._leaving])
+            self.part([*self._leaving.instances])
 
     def close(self) -> None:
         """Watch it no more; what runs goes on."""
@@ -352,14 +346,6 @@ class App:
             self.fleet = Fleet(release, self.make)
         self.fleet.grow_to(count)
 
-    def _strike(self, instances: list[Instance]) -> None:
-        """They are not, or no longer, about to end."""
-        self._leaving = [each for each in self._leaving if each not in instances]
-
-    def _is_busy(self, instance: Instance) -> bool:
-        address = f"{instance.plan.launch.host}:{instance.port}"
-        return traffic_of(self.tools.segment, (address,)).under_way > 0
-
     def _adopt_leaving(self, running: Running) -> None:
         release = self.record.release(running.release) or self.record.serving
         if release is None:
@@ -367,7 +353,7 @@ class App:
             return
         made = self.make(release, LEAVING)
         made.adopt(running.record, was_ready=running.was_ready)
-        self._leaving.append(made)
+        self._leaving.add([made])
 
     def _failure(self) -> Refused:
         why = self.problem or (self.fleet.explain() if self.fleet is not None else "")
@@ -395,7 +381,7 @@ class App:
             if not traffic_of(self.tools.segment, fleet.addresses).under_way:
                 self._advance(Event.EMPTIED)
                 self.fleet, gone = None, fleet.part(0)
-                self._leaving += gone
+                self._leaving.add(gone)
                 self.stir()
                 self.tools.events.add("app-asleep", f"{self.record.id} sleeps", app=self.record.id)
                 self.part(gone)

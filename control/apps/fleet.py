@@ -1,8 +1,6 @@
 """The instances of one release that serve, or of one of its processes beside."""
 
-import time
 from collections.abc import Callable, Iterable
-from typing import Final
 
 import gevent
 
@@ -12,12 +10,6 @@ from control.instances.life import State
 
 Make = Callable[[Release, str], Instance]
 """Makes an instance of a release for a role, and does not start it."""
-
-BUSY_LOOK_S: Final = 0.05
-NOTICE_S: Final = 5.0
-NOTICE_PART: Final = 0.25
-"""What an instance has left of its time to drain when it is told to end with something under way:
-that part of it, and not more than so long."""
 
 _LIVE = (State.STARTING, State.READY, State.UNHEALTHY, State.BACKOFF)
 
@@ -49,11 +41,6 @@ class Fleet:
     def is_ready(self) -> bool:
         """Whether all serve."""
         return bool(self.instances) and all(each.state is State.READY for each in self.instances)
-
-    @property
-    def is_in_trouble(self) -> bool:
-        """Whether something is wrong with one of them."""
-        return any(each.why for each in self.instances)
 
     @property
     def has_failed(self) -> bool:
@@ -117,24 +104,3 @@ def end_all(instances: Iterable[Instance], drain_s: float | None = None) -> None
     for each in ending:
         each.stop(drain_s)
     gevent.wait([each.stopped for each in ending])
-
-
-def see_out(instances: Iterable[Instance], is_busy: Callable[[Instance], bool]) -> None:
-    """Have them end, each when it has nothing under way, and within the time that it has to drain.
-    Returns when nothing is left of any."""
-    gevent.joinall([gevent.spawn(_see_out, each, is_busy) for each in instances], raise_error=True)
-
-
-# Private
-
-
-def _see_out(instance: Instance, is_busy: Callable[[Instance], bool]) -> None:
-    """What it has under way may take almost all of its time. What is open yet, such as a WebSocket,
-    learns of the end by SIGTERM, and is cut when the time is over."""
-    drain_s = instance.plan.drain_s
-    deadline = time.monotonic() + drain_s
-    told_by = deadline - min(NOTICE_S, drain_s * NOTICE_PART)
-    while is_busy(instance) and time.monotonic() < told_by:
-        gevent.sleep(BUSY_LOOK_S)
-    instance.stop(max(0.0, deadline - time.monotonic()))
-    instance.stopped.wait()

@@ -182,8 +182,7 @@ class Rollout:
         self.say(f"starting {len(fleet)} of release {fleet.release.number}")
         deadline = time.monotonic() + spec.times.start_s + GRACE_S
         while not fleet.is_ready:
-            # Its own time began when it was launched, which may take long: it says what is wrong.
-            if fleet.deaths or (fleet.is_in_trouble and time.monotonic() > deadline):
+            if fleet.deaths or time.monotonic() > deadline:
                 raise _unfit(fleet, "does not start")
             gevent.sleep(LOOK_S / 5)
         self.say(f"ready; watched for {spec.times.stability_s:g} s")
