@@ -153,6 +153,9 @@ class CertificateDesk:
             with self.publisher.lock:
                 host = self._hosts.setdefault(name, allowed)
                 self.issuing.follow(self._public())
+                for surplus in self.demand.surplus():
+                    if (served := self._drop(surplus)) is not None:
+                        self.files.discard(served)
             self._wake.set()
         while name not in self._served:
             problem = self._described(host, self.issuing.keeper.line(name))["problem"]
@@ -283,12 +286,17 @@ class CertificateDesk:
             if host is None or not self.demand.is_denied(host):
                 continue
             with self.publisher.lock:
-                self.demand.forget(name)
-                self.publisher.publish(Changes(put={}, removed=(_row(host),)), within_s=0.0)
-                self._hosts.pop(name, None)
-                self._served.pop(name, None)
+                self._drop(name)
                 self.issuing.follow(self._public())
             log.info("%s is denied a certificate from now on", name)
+
+    def _drop(self, name: str) -> Certificate | None:
+        """A name on demand has none any more; what it had. Raises `Refused`."""
+        self.demand.forget(name)
+        host, served = self._hosts.pop(name, None), self._served.pop(name, None)
+        if host is not None and _row(host) in self.publisher.published:
+            self.publisher.publish(Changes(put={}, removed=(_row(host),)), within_s=0.0)
+        return served
 
     def _described(self, host: HostTls, kept: dict[str, Any]) -> dict[str, Any]:
         served, problem = self._served.get(host.host), self._problems.get(host.host)

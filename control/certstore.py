@@ -91,6 +91,10 @@ class CertificateStore:
         parts = [_content(path) if path else b"" for path in paths]
         return (parts[0], parts[1]) if _digest(*parts) == certificate.fingerprint else None
 
+    def discard(self, certificate: Certificate) -> None:
+        """Remove it now: nobody else has it, and whoever still asks for it gets another."""
+        shutil.rmtree(os.path.dirname(certificate.chain), ignore_errors=True)
+
     def clean(self, named: Container[str]) -> None:
         """Remove what has not been named for long; the time of a folder is when it was, last.
         Raises `OSError`."""

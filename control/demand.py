@@ -1,13 +1,17 @@
 """Certificates on demand: the names that clients have asked for, where a route stands for many.
 
-Nobody gets one without the operator's service (`tls.ask`): it is asked when a name first comes, and
-again when its certificate is due. What it allowed is remembered over a restart.
+Nobody gets one of a public CA without the operator's service (`tls.ask`): it is asked when a name
+first comes, and again when its certificate is due. What it allowed is remembered over a restart.
+What the internal CA makes costs nothing: it is made for any name of such a route, and the oldest
+are forgotten, so that strangers who make names up take no place from anybody.
 """
 
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
+
+from gevent.lock import RLock
 
 from control.acme.ondemand import AskSpec, OnDemand, Verdict
 from control.config.address import is_hostname
@@ -22,6 +26,9 @@ KEPT: Final = "on-demand"
 NAMES: Final = 10_000
 """Past it a new name is refused: strangers choose them, and each costs an order."""
 
+INTERNAL_NAMES: Final = 1_000
+"""So many names of the internal CA are remembered at a time."""
+
 
 @dataclass(slots=True)
 class Demand:
@@ -30,6 +37,8 @@ class Demand:
     store: Store
     _asker: OnDemand | None = None
     _names: dict[str, None] = field(default_factory=dict)  # in the order in which they came
+    _internal: dict[str, None] = field(default_factory=dict)  # the one that came last is last
+    _writing: RLock = field(default_factory=RLock)
     _is_recalled: bool = False
 
     def follow(self, ask: str) -> None:
@@ -48,7 +57,7 @@ class Demand:
         known = {host.host for host in given}
         found = [
             demanded
-            for name in self._recalled()
+            for name in (*self._recalled(), *self._internal)
             if name not in known and (demanded := _demanded(name, patterns)) is not None
         ]
         return (*given, *found)
@@ -58,29 +67,39 @@ class Demand:
         host = _demanded(name, [each for each in hosts.values() if each.stands_for_many])
         if host is None or not is_hostname(name):
             raise Refused("not-found", f"No route has certificates on demand for {name[:260]}.")
-        # What the internal CA makes for a route of that mode costs nobody anything.
-        if host.mode != "internal" and (self._asker is None or not self._asker.may(name)):
+        if host.mode == "internal":
+            self._internal.pop(name, None)
+            self._internal[name] = None
+            return host
+        if self._asker is None or not self._asker.may(name):
             raise Refused("denied", f"tls.ask does not allow a certificate for {name}.")
-        names = self._recalled()
-        if name not in names:
-            if len(names) >= NAMES:
-                text = f"{NAMES} names have certificates on demand: {name} gets none."
-                raise Refused("too-many", text)
-            self.store.keep(KEPT, [*names, name])
-            names[name] = None
+        with self._writing:  # while the database is locked, others come
+            names = self._recalled()
+            if name not in names:
+                if len(names) >= NAMES:
+                    text = f"{NAMES} names have certificates on demand: {name} gets none."
+                    raise Refused("too-many", text)
+                self.store.keep(KEPT, [*names, name])
+                names[name] = None
         return host
+
+    def surplus(self) -> list[str]:
+        """The oldest names of the internal CA, where there are too many: to be forgotten."""
+        return [*self._internal][: max(0, len(self._internal) - INTERNAL_NAMES)]
 
     def is_denied(self, host: HostTls) -> bool:
         """Whether a name that has one shall have no other: the service says so now."""
-        if host.host not in self._names or self._asker is None or host.mode == "internal":
+        if host.host not in self._names or self._asker is None:
             return False
         return self._asker.ask(host.host) is Verdict.NO
 
     def forget(self, name: str) -> None:
         """It has none any more. Raises `Refused`."""
-        if name in self._names:
-            self.store.keep(KEPT, [each for each in self._names if each != name])
-            del self._names[name]
+        self._internal.pop(name, None)
+        with self._writing:
+            if name in self._names:
+                self.store.keep(KEPT, [each for each in self._names if each != name])
+                del self._names[name]
 
     # Private
 

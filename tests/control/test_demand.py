@@ -100,6 +100,24 @@ def test_the_internal_ca_makes_one_for_each_name_of_a_wide_wildcard(
     assert len(allowing.asked) == asked
 
 
+def test_names_of_the_internal_ca_take_no_place_and_the_oldest_are_forgotten(
+    allowing: Allowing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demand, "NAMES", 1)
+    monkeypatch.setattr(demand, "INTERNAL_NAMES", 2)
+    wide = HostTls(host="*.localhost", owner="edged.toml:3", mode="auto")
+    hosts, memory = HOSTS | {wide.host: wide}, Memory()
+    made = asking(memory, allowing)
+    for name in ("a.localhost", "b.localhost", "a.localhost", "c.localhost"):
+        made.allow(name, hosts)
+    assert made.surplus() == ["b.localhost"]
+    made.forget("b.localhost")
+    assert made.surplus() == []
+    assert [host.host for host in made.expand([wide])][1:] == ["a.localhost", "c.localhost"]
+    made.allow("a.shop.test", hosts)
+    assert memory.values == {"on-demand": ["a.shop.test"]}
+
+
 def test_there_is_room_for_so_many(allowing: Allowing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demand, "NAMES", 1)
     made = asking(Memory(), allowing)
