@@ -120,6 +120,7 @@ class Keeper:
     def renew(self, name: str) -> None:
         """Obtain a new one now, also one that was given up. Raises `Refused`."""
         watched = self._known(name)
+        self._take_up(watched)  # else what was kept would come after what is asked for now
         if watched.doing in (Duty.NOTHING, Duty.ASK):
             former = watched.record
             watched.record = Record(wanted=former.wanted, orders=former.orders, asked=True)
@@ -172,25 +173,30 @@ class Keeper:
 
     def _recall(self) -> bool:
         """Take up what was kept of those that are new; whether that worked."""
-        for number, (name, watched) in enumerate([*self._watched.items()]):
-            if watched.recalled:
-                continue
+        for number, watched in enumerate([*self._watched.values()]):
             try:
-                watched.record = record_of(self._store.kept(KEPT + name))
+                self._take_up(watched)
             except Refused as refusal:
                 log.warning("certificates wait for the database: %s", refusal)
                 return False
-            watched.recalled = True
-            cert, wanted = watched.cert, _digest(watched.spec)
-            if watched.record.wanted != wanted:
-                orders = watched.record.orders
-                watched.record = Record(wanted=wanted, orders=orders)
-            for directory, order in [*watched.record.orders.items()]:
-                if cert is not None and order.url == cert.order:
-                    del watched.record.orders[directory]  # it came into the vault, no further
             if not number % SLICE:
                 gevent.sleep(0)
         return True
+
+    def _take_up(self, watched: Watched) -> None:
+        """What was kept of one, if that is not known yet. Raises `Refused`."""
+        if watched.recalled:
+            return
+        record = record_of(self._store.kept(KEPT + watched.spec.id))
+        if watched.recalled:
+            return  # the database made us wait, and another was quicker
+        cert, wanted = watched.cert, _digest(watched.spec)
+        if record.wanted != wanted:
+            record = Record(wanted=wanted, orders=record.orders)
+        for directory, order in [*record.orders.items()]:
+            if cert is not None and order.url == cert.order:
+                del record.orders[directory]  # it came into the vault, no further
+        watched.record, watched.recalled = record, True
 
     def _begin_due(self) -> float:
         """Begin what is due, as much as there is room for; when to look again."""

@@ -233,6 +233,18 @@ def test_a_certificate_that_is_revoked_is_replaced(
         keeping.keeper.revoke("nobody")
 
 
+def test_an_order_to_renew_right_after_the_start_is_not_forgotten(
+    acme: Acme, keep: Callable[..., Keeping]
+) -> None:
+    spec = acme.spec()
+    [former] = keep().obtain(spec)
+    keeping = keep()
+    keeping.begin(spec)
+    keeping.keeper.renew(spec.id)
+    keeping.until(lambda: keeping.installed)
+    assert keeping.installed[0].serial != former.serial
+
+
 def test_another_name_in_the_wish_is_another_certificate_and_the_old_one_serves_on(
     acme: Acme, keep: Callable[..., Keeping]
 ) -> None:
