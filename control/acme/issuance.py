@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from control.acme.accounts import NOT_OURS, Accounts
 from control.acme.answers import FINAL, Authorization, OrderView
 from control.acme.chain import trouble_with
 from control.acme.client import Client
@@ -23,7 +24,7 @@ from control.acme.proof import ProofFailed, Prover, Task, failure_of, tasks_for
 from control.acme.record import OrderRecord, Record
 from control.acme.renewal import ORDERS, in_order, room_s
 from control.acme.solver import Solver
-from control.acme.spec import Authority, CertSpec, KeyType, Kind, usable_kinds
+from control.acme.spec import Authority, CertSpec, Kind, usable_kinds
 from control.acme.steps import Steps
 from control.acme.vault import Account, Cert, Issue, Vault
 
@@ -35,8 +36,6 @@ POLL_S: Final = 180.0
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 5.0
 LONGEST_RETRY_AFTER_S: Final = 60.0
-TRIES: Final = 3
-"""So often a question is asked that costs nothing, when the answer is that the CA has a problem."""
 
 
 @dataclass(slots=True)
@@ -44,6 +43,7 @@ class Desk:
     """What every issuance works with."""
 
     vault: Vault
+    accounts: Accounts
     solver: Solver
     steps: Steps
     clock: Clock
@@ -93,7 +93,7 @@ class Issuance:
     def run(self) -> Cert | None:
         """The certificate, in the vault; None after a rehearsal. Raises `IssueFailed`."""
         try:
-            self._connect()
+            self._connect(self.desk.accounts.find(self.authority, self.spec.email))
             while True:
                 try:
                     return self._walk()
@@ -107,23 +107,22 @@ class Issuance:
 
     # Private
 
-    def _connect(self) -> None:
-        vault, email, take = self.desk.vault, self.spec.email, self.desk.steps.take
-        account = take(vault.account, self.authority, email)
-        if account is None:
-            account = Account(take(new_key, KeyType.P256), "")
-            take(vault.keep_account, self.authority, email, account)
+    def _connect(self, account: Account) -> None:
         self._client.close()
         self._client = Client(self.authority, *account)
-        take(self._client.connect)
-        if not account.url:
-            self._register(account)
+        self.desk.steps.take(self._client.connect)
 
-    def _register(self, account: Account) -> None:
-        take = self.desk.steps.take
-        url = take(self._client.register, self.spec.email)
-        known = account._replace(url=url)
-        take(self.desk.vault.keep_account, self.authority, self.spec.email, known)
+    def _has_another_account(self, failure: IssueFailed) -> bool:
+        """Whether the CA has another account for our key than the one that it refuses; it is taken
+        up. Raises `IssueFailed`."""
+        if failure.kind not in NOT_OURS or isinstance(failure, ProofFailed):
+            return False
+        accounts, refused = self.desk.accounts, self._client.account_url
+        account = accounts.find_anew(self.authority, self.spec.email, refused)
+        if account.url == refused:
+            return False
+        self._connect(account)
+        return True
 
     def _has_way(self) -> bool:
         return all(
@@ -143,9 +142,8 @@ class Issuance:
             if not failure.is_final or order.state is State.NEW:
                 raise
             self._drop(order)
-            if failure.kind == "accountDoesNotExist":
-                self._reopen()
-            elif not was_known or (isinstance(failure, ProofFailed) and failure.kinds):
+            is_proof = isinstance(failure, ProofFailed) and failure.kinds
+            if not self._has_another_account(failure) and (is_proof or not was_known):
                 raise
         # What is dead is an order of an earlier attempt, or the account: begin anew, once.
         order = self.record.orders[directory] = OrderRecord(names=self.spec.names)
@@ -155,11 +153,6 @@ class Issuance:
             if failure.is_final and order.state is not State.NEW:
                 self._drop(order)
             raise
-
-    def _reopen(self) -> None:
-        account = self.desk.steps.take(self.desk.vault.account, self.authority, self.spec.email)
-        assert account is not None
-        self._register(account)
 
     def _drop(self, order: OrderRecord) -> None:
         self._happened(order, Event.FAIL)
@@ -189,8 +182,9 @@ class Issuance:
         self._keep()
 
     def _place(self, order: OrderRecord) -> None:
-        take, names = self.desk.steps.take, self.spec.names
-        view = self._ask(lambda: self._client.find(names)) if order.state is State.ASKING else None
+        steps, take, names = self.desk.steps, self.desk.steps.take, self.spec.names
+        is_asked = order.state is State.ASKING
+        view = steps.insist(lambda: self._client.find(names)) if is_asked else None
         if view is None:
             take(self.desk.vault.probe)
             self.desk.await_room(self.authority.directory, self.spec.email)
@@ -259,7 +253,7 @@ class Issuance:
 
     def _answer(self, challenge: str) -> None:
         try:
-            self._ask(functools.partial(self._client.answer, challenge))
+            self.desk.steps.insist(functools.partial(self._client.answer, challenge))
         except IssueFailed as failure:
             if not failure.is_final:
                 raise
@@ -267,7 +261,8 @@ class Issuance:
             log.debug("%s is not to be answered: %s", challenge, failure)
 
     def _authorizations(self, urls: Collection[str]) -> list[Authorization]:
-        return [self._ask(functools.partial(self._client.authorization, url)) for url in urls]
+        insist, client = self.desk.steps.insist, self._client
+        return [insist(functools.partial(client.authorization, url)) for url in urls]
 
     # Getting the certificate
 
@@ -293,7 +288,7 @@ class Issuance:
         view = self._look(order)
         if key is None or not view.certificate:
             raise IssueFailed(LOST, "the order has no key or no certificate", is_final=True)
-        chain = self._ask(lambda: self._client.chain(view.certificate))
+        chain = self.desk.steps.insist(lambda: self._client.chain(view.certificate))
         wrong = trouble_with(chain, key, self.spec.names, self.desk.clock.now())
         if wrong:
             raise IssueFailed(STRANGE, f"the certificate is not served: {wrong}", is_final=True)
@@ -310,18 +305,7 @@ class Issuance:
     # Asking
 
     def _look(self, order: OrderRecord) -> OrderView:
-        return self._ask(lambda: self._client.look(order.url))
-
-    def _ask(self, question: Callable[[], T]) -> T:
-        """Ask what costs nothing, again when the CA has a problem that may pass."""
-        for number in range(1, TRIES):
-            try:
-                return self.desk.steps.take(question)
-            except IssueFailed as failure:
-                if not failure.is_passing:
-                    raise
-            self.desk.clock.pause(float(number))
-        return self.desk.steps.take(question)
+        return self.desk.steps.insist(lambda: self._client.look(order.url))
 
     def _poll(self, look: Callable[[], T], is_done: Callable[[T], bool]) -> T:
         """Look until it is done, as often as the CA likes it, and not for ever."""

@@ -16,6 +16,7 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
+from control.acme.accounts import Accounts
 from control.acme.agenda import Agenda, Duty
 from control.acme.clock import Clock, WallClock
 from control.acme.failure import HELD, STORAGE, IssueFailed
@@ -58,7 +59,9 @@ class Keeper:
         toss: Callable[[], float] = random.random,
     ) -> None:
         self.installed: Callable[[Cert], None] = lambda cert: None  # raises `Refused`
-        self.desk = Desk(vault, solver, Steps(), clock or WallClock(), toss)
+        clock = clock or WallClock()
+        steps = Steps(clock)
+        self.desk = Desk(vault, Accounts(vault, steps), solver, steps, clock, toss)
         self._windows = Windows(self.desk)
         self._store = store
         self._events = events

@@ -6,6 +6,7 @@ from typing import Final, ParamSpec, TypeVar, cast
 import gevent
 from gevent.threadpool import ThreadPool
 
+from control.acme.clock import Clock
 from control.acme.failure import TIMED_OUT, IssueFailed
 
 P = ParamSpec("P")
@@ -15,11 +16,15 @@ AT_ONCE: Final = 16
 LONGEST_S: Final = 300.0
 """A step has limits of its own; this one is for a disk or a resolver that hangs."""
 
+TRIES: Final = 3
+"""So often a question is asked that costs nothing, when the answer is that the CA has a problem."""
+
 
 class Steps:
     """The threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._threads = ThreadPool(AT_ONCE)
 
     def __repr__(self) -> str:
@@ -44,3 +49,14 @@ class Steps:
                 raise failure
             return cast("T", result)  # without a failure there is one
         raise IssueFailed(TIMED_OUT, f"a step has taken more than {LONGEST_S:g} s", elsewhere=False)
+
+    def insist(self, question: Callable[[], T]) -> T:
+        """The same of what costs a CA nothing, again when it has a problem that may pass."""
+        for number in range(1, TRIES):
+            try:
+                return self.take(question)
+            except IssueFailed as failure:
+                if not failure.is_passing:
+                    raise
+            self._clock.pause(float(number))
+        return self.take(question)

@@ -80,7 +80,7 @@ class Issue(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account at a CA; its address is "" until the CA has said it."""
+    """An account at a CA; its address is "" until the CA has said it for that very key."""
 
     key: bytes
     url: str
@@ -173,8 +173,9 @@ class Vault:
             except FileNotFoundError:
                 return None
             try:
-                url = json.loads(_read(os.path.join(folder, ACCOUNT)))["url"]
-            except (FileNotFoundError, ValueError, KeyError):
+                known = json.loads(_read(os.path.join(folder, ACCOUNT)))
+                url = str(known["url"]) if known["key"] == _digest(key.decode()) else ""
+            except (FileNotFoundError, ValueError, KeyError, TypeError):
                 url = ""  # the CA tells it to whoever has the key
             return Account(key, url)
 
@@ -185,7 +186,12 @@ class Vault:
             self._prepare()
             durable.make_folder(folder)
             durable.write(os.path.join(folder, KEY), account.key)
-            known = {"version": FORMAT, "directory": authority.directory, "url": account.url}
+            known = {
+                "version": FORMAT,
+                "directory": authority.directory,
+                "url": account.url,
+                "key": _digest(account.key.decode()),  # whose address that is
+            }
             durable.write(os.path.join(folder, ACCOUNT), json.dumps(known).encode())
 
     # Orders

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.docs.pages import ROOT, blocks
-from tests.support.automatic import HOST, Automatic, state
+from tests.support.automatic import HOST, Automatic, fingerprint, state
 from tests.support.client import fetch
 from tests.support.edged import route
 from tests.support.eventually import eventually
@@ -69,13 +69,9 @@ def test_it_outlives_killed_processes_reloads_and_restarts(automatic: Automatic)
 def test_a_revoked_one_is_replaced(automatic: Automatic) -> None:
     with automatic.edged(route(HOST, extra='respond = "secure"')) as edged:
         eventually(lambda: state(edged) == "valid", 40)
-
-        def fingerprint() -> str:
-            return str(edged.ctl_json("certs")["certs"][0]["fingerprint"])
-
-        first = fingerprint()
+        first = fingerprint(edged)
         assert edged.ctl("certs", "revoke", HOST)
-        eventually(lambda: fingerprint() != first and state(edged) == "valid", 40)
+        eventually(lambda: fingerprint(edged) != first and state(edged) == "valid", 40)
         assert automatic.get() == b"secure"
 
 

@@ -2,6 +2,7 @@
 
 import ssl
 from pathlib import Path
+from typing import Any
 
 from tests.support.edged import Edged
 from tests.support.pebble import Pebble
@@ -20,10 +21,11 @@ class Automatic:
         self.pebble = Pebble(folder / "ca", challenge_ports=ports)
         self.root = folder / "root.pem"
 
-    def edged(self, text: str, tls: str = "") -> Edged:
-        """Not started."""
+    def edged(self, text: str, tls: str = "", *, directory: str = "") -> Edged:
+        """Not started; `directory` is of a front of the CA."""
         server = (
-            f'https = ["{self.https}"]\n[tls]\nacme_directory = "{self.pebble.directory}"\n'
+            f'https = ["{self.https}"]\n'
+            f'[tls]\nacme_directory = "{directory or self.pebble.directory}"\n'
             f'acme_ca_file = "{self.pebble.ca_file}"\n{tls}\n'
         )
         return Edged(text, server=server, workers=2, addresses=[self.http])
@@ -38,6 +40,16 @@ class Automatic:
             return client.get(host=host)
 
 
-def state(edged: Edged, host: str = HOST) -> str:
+def line(edged: Edged, host: str = HOST) -> dict[str, Any]:
+    """What `edgectl certs` says of a host."""
     listed = {each["host"]: each for each in edged.ctl_json("certs")["certs"]}
-    return str(listed[host]["state"])
+    return listed[host]
+
+
+def state(edged: Edged, host: str = HOST) -> str:
+    return str(line(edged, host)["state"])
+
+
+def fingerprint(edged: Edged, host: str = HOST) -> str:
+    """Of the certificate that workers serve for it."""
+    return str(line(edged, host)["fingerprint"])
