@@ -16,9 +16,11 @@ import josepy.errors
 import josepy.interfaces
 import josepy.jwa
 import josepy.jwk
+import josepy.util
 import requests
 from acme import client as library
 from acme import errors, messages
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from control.acme.answers import (
@@ -50,17 +52,18 @@ USER_AGENT: Final = "edged"
 
 
 class Client:
-    """A conversation with one CA, as the holder of one account key; without one, for what is open
-    to all."""
+    """A conversation with one CA, as the holder of an account with its key; of a certificate's key,
+    which may only revoke that; without one, for what is open to all."""
 
-    def __init__(
-        self, authority: Authority, account_key: bytes = b"", account_url: str = ""
-    ) -> None:
+    def __init__(self, authority: Authority, key: bytes = b"", account_url: str = "") -> None:
         self.authority = authority
         self.directory: dict[str, Any] = {}
-        self._key = josepy.jwk.JWKEC(key=key_of(account_key)) if account_key else None
+        algorithm = josepy.jwa.ES256
+        self._key: josepy.jwk.JWK | None = None
+        if key:
+            self._key, algorithm = _signer(key)
         self._net = library.ClientNetwork(
-            self._key, alg=josepy.jwa.ES256, user_agent=USER_AGENT, timeout=int(ANSWER_S)
+            self._key, alg=algorithm, user_agent=USER_AGENT, timeout=int(ANSWER_S)
         )
         if authority.ca_file:
             # A flag for the library, but it goes to `requests` as it stands, where a path may be.
@@ -286,6 +289,14 @@ class _Body(josepy.interfaces.JSONDeSerializable):
 
 
 # Private
+
+
+def _signer(pem: bytes) -> tuple[josepy.jwk.JWK, josepy.jwa.JWASignature]:
+    key = key_of(pem)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return josepy.jwk.JWKRSA(key=josepy.util.ComparableRSAKey(key)), josepy.jwa.RS256
+    algorithm = josepy.jwa.ES384 if isinstance(key.curve, ec.SECP384R1) else josepy.jwa.ES256
+    return josepy.jwk.JWKEC(key=key), algorithm
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -152,10 +152,10 @@ class Vault:
         with self._storing():
             durable.write(os.path.join(cert.folder, META), _meta_of(cert))
 
-    def read(self, cert: Cert) -> str:
-        """Its chain."""
+    def read(self, cert: Cert) -> tuple[str, bytes]:
+        """Its chain and its key."""
         with self._storing():
-            return _read(cert.chain_path).decode()
+            return _read(cert.chain_path).decode(), _read(cert.key_path)
 
     def remove(self, name: str) -> None:
         """Forget a certificate with its keys."""

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Final
 
+from control.acme.accounts import NOT_OURS
 from control.acme.client import Client
 from control.acme.failure import IssueFailed
 from control.acme.issuance import Desk
 from control.acme.renewal import WINDOW_RETRY_S, ask_again_s, chosen
 from control.acme.spec import Authority, CertSpec
-from control.acme.vault import Cert
+from control.acme.vault import Account, Cert
 
 SILENT_S: Final = 86400.0
 """How long a CA that says nothing about renewals is not asked."""
@@ -57,18 +58,17 @@ class Windows:
         if authority is None:
             raise IssueFailed("no-authority", f"{cert.directory} is not among its CAs any more")
         take, vault = self._desk.steps.take, self._desk.vault
+        chain, key = take(vault.read, cert)
+        owner = Account(key, "")  # whoever has the certificate's key may, too (RFC 8555, 7.6)
         account = take(vault.account, authority, spec.email)
-        if account is None or not account.url:
-            raise IssueFailed("no-account", f"there is no account at {cert.directory} any more")
-        client = Client(authority, *account)
-        try:
-            take(client.connect)
-            take(client.revoke, take(vault.read, cert), reason)
-        except IssueFailed as failure:
-            if failure.kind != "alreadyRevoked":
-                raise
-        finally:
-            client.close()
+        holders = (account, owner) if account is not None and account.url else (owner,)
+        for holder in holders:
+            try:
+                take(_revoke_at, authority, holder, chain, reason)
+                break
+            except IssueFailed as failure:
+                if failure.kind not in NOT_OURS or holder is owner:
+                    raise  # else it is of another account of ours, that is no more
         cert = replace(cert, revoked=True)
         take(vault.note, cert)
         return cert
@@ -86,5 +86,17 @@ def _window_at(authority: Authority, cert: Cert) -> tuple[float, float, float] |
     try:
         client.connect()
         return client.window(cert.ari_id)
+    finally:
+        client.close()
+
+
+def _revoke_at(authority: Authority, holder: Account, chain: str, reason: int) -> None:
+    client = Client(authority, *holder)
+    try:
+        client.connect()
+        client.revoke(chain, reason)
+    except IssueFailed as failure:
+        if failure.kind != "alreadyRevoked":
+            raise
     finally:
         client.close()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,6 +113,23 @@ def test_a_ca_in_trouble_is_asked_for_an_account_again_and_opens_one(
     keeping.obtain(*[acme.spec(authorities=(authority,)) for _ in range(5)])
     assert accounts_at(acme.pebble) == opened + 1
     assert "certificate-failed" not in keeping.kinds()
+
+
+@pytest.mark.parametrize("key_type", list(KeyType))
+@pytest.mark.parametrize("is_lost", [True, False], ids=["lost", "another"])
+def test_a_certificate_of_an_account_that_is_lost_is_revoked_with_its_own_key(
+    acme: Acme, keep: Callable[..., Keeping], key_type: KeyType, is_lost: bool
+) -> None:
+    keeping = keep()
+    spec, other = acme.spec(key_type=key_type), acme.spec()
+    [cert] = keeping.obtain(spec)
+    keeping.until(lambda: keeping.line(spec.id)["state"] == "valid")
+    shutil.rmtree(Path(keeping.vault.folder, "accounts"))
+    if not is_lost:
+        keeping.keeper.want([spec, other])
+        keeping.until(lambda: keeping.keeper.latest(other.id))
+    keeping.keeper.revoke(spec.id)
+    assert acme.pebble.status_of(cert.serial) == "Revoked"
 
 
 def accounts_at(pebble: Pebble) -> int:
