@@ -35,7 +35,7 @@ class Accounts:
 
     def find(self, authority: Authority, email: str) -> Account:
         """The account at that CA, with its address. Raises `IssueFailed`."""
-        account = self._steps.take(self._vault.account, authority, email)
+        account = self._steps.file(self._vault.account, authority, email)
         if account is not None and account.url:
             return account
         return self._opened(authority, email, "")
@@ -71,11 +71,11 @@ class Accounts:
             del self._openings[name]
 
     def _open(self, authority: Authority, email: str, refused: str) -> Account:
-        take, vault = self._steps.take, self._vault
-        account = take(vault.account, authority, email)
+        take, file, vault = self._steps.take, self._steps.file, self._vault
+        account = file(vault.account, authority, email)
         if account is None:
             account = Account(take(new_key, KeyType.P256), "")
-            take(vault.keep_account, authority, email, account)
+            file(vault.keep_account, authority, email, account)
         elif account.url not in ("", refused):
             return account  # another opening has ended a moment ago
         client = Client(authority, account.key)
@@ -85,5 +85,5 @@ class Accounts:
         finally:
             client.close()
         if known != account:
-            take(vault.keep_account, authority, email, known)
+            file(vault.keep_account, authority, email, known)
         return known

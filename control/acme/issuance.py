@@ -159,7 +159,7 @@ class Issuance:
         del self.record.orders[self.authority.directory]
         self._keep()
         if order.url:
-            self.desk.steps.take(self.desk.vault.drop_order_key, order.url)
+            self.desk.steps.file(self.desk.vault.drop_order_key, order.url)
 
     def _steps(self, order: OrderRecord) -> Cert | None:
         while True:
@@ -170,7 +170,7 @@ class Issuance:
                     self._prove(order)
                 case State.PROVEN:
                     key = self.desk.steps.take(new_key, self.spec.key_type)
-                    self.desk.steps.take(self.desk.vault.keep_order_key, order.url, key)
+                    self.desk.steps.file(self.desk.vault.keep_order_key, order.url, key)
                     self._happened(order, Event.KEY)
                 case State.KEYED:
                     self._finalize(order)
@@ -186,7 +186,7 @@ class Issuance:
         is_asked = order.state is State.ASKING
         view = steps.insist(lambda: self._client.find(names)) if is_asked else None
         if view is None:
-            take(self.desk.vault.probe)
+            steps.file(self.desk.vault.probe)
             self.desk.await_room(self.authority.directory, self.spec.email)
             self._happened(order, Event.ASK)
             try:
@@ -268,7 +268,7 @@ class Issuance:
 
     def _finalize(self, order: OrderRecord) -> None:
         take = self.desk.steps.take
-        key = take(self.desk.vault.order_key, order.url)
+        key = self.desk.steps.file(self.desk.vault.order_key, order.url)
         if key is None:
             raise IssueFailed(LOST, "the key of the order is not in the vault", is_final=True)
         view = self._look(order)
@@ -283,8 +283,8 @@ class Issuance:
         self._happened(order, Event.ISSUE)
 
     def _fetch(self, order: OrderRecord) -> Cert | None:
-        take, vault, directory = self.desk.steps.take, self.desk.vault, self.authority.directory
-        key = take(vault.order_key, order.url)
+        file, vault, directory = self.desk.steps.file, self.desk.vault, self.authority.directory
+        key = file(vault.order_key, order.url)
         view = self._look(order)
         if key is None or not view.certificate:
             raise IssueFailed(LOST, "the order has no key or no certificate", is_final=True)
@@ -295,11 +295,11 @@ class Issuance:
         cert = None
         if not self.rehearsal:
             issue = Issue(chain, key, directory, order.url, self.desk.clock.now())
-            cert = take(vault.store, self.spec.id, issue)
+            cert = file(vault.store, self.spec.id, issue)
         order.happened(Event.STORE)
         del self.record.orders[directory]
         self._keep()
-        take(vault.drop_order_key, order.url)
+        file(vault.drop_order_key, order.url)
         return cert
 
     # Asking

@@ -98,7 +98,7 @@ class Keeper:
                 watched.spec = spec
                 self._begin_anew(watched)
         new = [wanted[name] for name in wanted.keys() - self._watched.keys()]
-        found = self.desk.steps.take(self.desk.vault.load, [spec.id for spec in new])
+        found = self.desk.steps.file(self.desk.vault.load, [one.id for one in new]) if new else {}
         for spec in new:
             cert = found.get(spec.id)
             ask_at = self._windows.first_ask(cert) if cert else 0.0
@@ -168,7 +168,7 @@ class Keeper:
 
     def _tidy(self) -> None:
         try:
-            self.desk.steps.take(self.desk.vault.tidy, self.desk.clock.now())
+            self.desk.steps.file(self.desk.vault.tidy, self.desk.clock.now())
             raw = self._store.kept(TALLY) or {}
             self.desk.tally.update({Kind(kind): (int(s), int(n)) for kind, (s, n) in raw.items()})
         except (Refused, IssueFailed, ValueError, TypeError) as problem:

@@ -49,7 +49,7 @@ class Windows:
         window = chosen(cert.window, start, end, self._desk.toss())
         window = replace(window, ask_at=now + ask_again_s(retry_after_s))
         cert = replace(cert, window=window)
-        self._desk.steps.take(self._desk.vault.note, cert)
+        self._desk.steps.file(self._desk.vault.note, cert)
         return cert, window.ask_at
 
     def revoke(self, spec: CertSpec, cert: Cert, reason: int) -> Cert:
@@ -57,20 +57,20 @@ class Windows:
         authority = _authority_of(spec, cert)
         if authority is None:
             raise IssueFailed("no-authority", f"{cert.directory} is not among its CAs any more")
-        take, vault = self._desk.steps.take, self._desk.vault
-        chain, key = take(vault.read, cert)
+        steps, vault = self._desk.steps, self._desk.vault
+        chain, key = steps.file(vault.read, cert)
         owner = Account(key, "")  # whoever has the certificate's key may, too (RFC 8555, 7.6)
-        account = take(vault.account, authority, spec.email)
+        account = steps.file(vault.account, authority, spec.email)
         holders = (account, owner) if account is not None and account.url else (owner,)
         for holder in holders:
             try:
-                take(_revoke_at, authority, holder, chain, reason)
+                steps.take(_revoke_at, authority, holder, chain, reason)
                 break
             except IssueFailed as failure:
                 if failure.kind not in NOT_OURS or holder is owner:
                     raise  # else it is of another account of ours, that is no more
         cert = replace(cert, revoked=True)
-        take(vault.note, cert)
+        steps.file(vault.note, cert)
         return cert
 
 
