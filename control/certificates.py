@@ -21,7 +21,7 @@ from control.authority import Authority, is_due
 from control.certstore import CertificateStore, store_of
 from control.config.hosts import Acme, HostTls
 from control.demand import Demand
-from control.events import Events
+from control.events import Events, wall_time
 from control.issuing import Issuing, issuing_of
 from control.provider import BadFile, Provider, has_certificate, is_public, moment
 from control.publish import Changes, Publisher
@@ -40,9 +40,12 @@ LOOK_S: Final = 5.0
 CLEAN_S: Final = 3600.0
 """Old folders are removed that often."""
 
+ORDER_S: Final = 60.0
+"""How long who orders another certificate waits for it, unless they say otherwise."""
+
 DEMAND_S: Final = 60.0
-DEMAND_LOOK_S: Final = 0.02
-"""A client that waits for a certificate on demand is answered within that time."""
+OUTCOME_LOOK_S: Final = 0.02
+"""Who waits for a certificate hears within that time that it is there."""
 
 AT_ONCE: Final = 50
 """Hosts that are looked at before others have a turn; at the start none waits for more."""
@@ -133,15 +136,23 @@ class CertificateDesk:
             if has_certificate(host)
         ]
 
-    def renew(self, host: str) -> dict[str, Any]:
-        """Obtain a new one from the CA now. Raises `Refused`."""
+    def renew(self, host: str, within_s: float = ORDER_S) -> dict[str, Any]:
+        """Obtain a new one from the CA now; it is in place when this returns. Raises `Refused`:
+        then what there was serves on."""
+        deadline, former = time.monotonic() + within_s, self._served.get(host)
         self.issuing.keeper.renew(host)
-        return {"host": host}
+        return self._replaced(host, former, deadline)
 
-    def revoke(self, host: str) -> dict[str, Any]:
-        """Have the CA revoke it; a new one follows. Raises `Refused`."""
-        self.issuing.keeper.revoke(host)
-        return {"host": host}
+    def revoke(self, host: str, within_s: float = ORDER_S) -> dict[str, Any]:
+        """Have the CA revoke it; a new one is in place when this returns. Raises `Refused`: the
+        message says whether it is revoked."""
+        deadline, former = time.monotonic() + within_s, self._served.get(host)
+        self.issuing.keeper.revoke(host, within_s=within_s)
+        try:
+            return self._replaced(host, former, deadline)
+        except Refused as refusal:
+            text = f"The certificate of {host} is revoked. {refusal.message}"
+            raise Refused(refusal.code, text) from None
 
     def obtain(self, name: str, within_s: float = DEMAND_S) -> dict[str, Any]:
         """Have a certificate for a name that a client asks for, if a route stands for it and the
@@ -163,11 +174,34 @@ class CertificateDesk:
                 raise Refused("acme-failed", f"There is no certificate for {name}: {problem}")
             if time.monotonic() > deadline:
                 raise Refused("timeout", f"The certificate for {name} takes longer.")
-            gevent.sleep(DEMAND_LOOK_S)
+            gevent.sleep(OUTCOME_LOOK_S)
         self.publisher.wait()
         return {"host": name}
 
     # Private
+
+    def _replaced(self, host: str, former: Certificate | None, deadline: float) -> dict[str, Any]:
+        """Wait until workers have another one than that, or an attempt has failed."""
+        keeper = self.issuing.keeper
+        failures = keeper.line(host).get("failures", 0)
+        while not _is_another(self._served.get(host), former):
+            line = keeper.line(host)
+            if not line:
+                raise Refused("not-found", f"{host} has no certificate of a CA any more.")
+            if line["failures"] > failures:
+                raise Refused("acme-failed", _told(line, self._served.get(host)))
+            if time.monotonic() > deadline:
+                text = f"The new certificate of {host} takes longer: see 'edgectl certs'."
+                raise Refused("timeout", text)
+            gevent.sleep(OUTCOME_LOOK_S)
+        served = self._served[host]
+        return {
+            "host": host,
+            "issuer": served.issuer,
+            "not_after": served.not_after,
+            "fingerprint": served.fingerprint,
+            "unacked": [*self.publisher.wait()],
+        }
 
     def _public(self) -> list[HostTls]:
         return [host for host in self._hosts.values() if is_public(host)]
@@ -328,6 +362,24 @@ def desk_of(spec: Spec, publisher: Publisher, events: Events, store: Store) -> C
 
 def _row(host: HostTls) -> str:
     return ROW + host.host.strip("[]")
+
+
+def _is_another(served: Certificate | None, former: Certificate | None) -> bool:
+    if served is None or former is None:
+        return served is not former
+    return served.fingerprint != former.fingerprint
+
+
+def _told(line: dict[str, Any], served: Certificate | None) -> str:
+    """What went wrong with a certificate, and what happens next."""
+    told = [f"There is no new certificate for {line['id']}: {line['last_error']}."]
+    if line["next_at"] is None:
+        told.append("It is given up: try again when the reason is gone.")
+    else:
+        told.append(f"The next attempt is in {max(0.0, line['next_at'] - wall_time()):.0f} s.")
+    if served is not None:
+        told.append("The former one serves on.")
+    return " ".join(told)
 
 
 def _is_news(host: HostTls, served: Certificate, former: Certificate | None) -> bool:

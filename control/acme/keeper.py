@@ -24,7 +24,7 @@ from control.acme.issuance import Desk, Issuance
 from control.acme.record import Record, record_of
 from control.acme.renewal import held_s, retry_s
 from control.acme.solver import Solver
-from control.acme.spec import Authority, CertSpec, Kind
+from control.acme.spec import Authority, CertSpec, Kind, problem_of
 from control.acme.steps import Steps
 from control.acme.vault import Cert, Vault
 from control.acme.watched import Watched
@@ -40,6 +40,7 @@ LOOK_S: Final = 60.0
 """The wall clock may be set: nothing is waited for longer without a look at it."""
 
 STORE_RETRY_S: Final = 2.0
+REVOKE_S: Final = 60.0
 SLICE: Final = 200
 """After so many of ten thousand certificates others get their turn."""
 KEPT: Final = "acme/"
@@ -123,24 +124,27 @@ class Keeper:
     def renew(self, name: str) -> None:
         """Obtain a new one now, also one that was given up. Raises `Refused`."""
         watched = self._known(name)
+        if problem := problem_of(watched.spec):
+            raise Refused("acme-failed", f"{problem}.")
         self._take_up(watched)  # else what was kept would come after what is asked for now
         if watched.doing in (Duty.NOTHING, Duty.ASK):
-            former = watched.record
-            watched.record = Record(wanted=former.wanted, orders=former.orders, asked=True)
-            self._try_keep(name, watched.record)
-            self._wake.set()
+            self._ask_anew(watched)
 
-    def revoke(self, name: str, reason: int = 0) -> None:
+    def revoke(self, name: str, reason: int = 0, within_s: float = REVOKE_S) -> None:
         """Have a certificate revoked; a new one with a new key follows. Raises `Refused`."""
         watched = self._known(name)
         if watched.cert is None:
             raise Refused("not-found", f"{name} has no certificate yet: see 'edgectl certs'.")
         if watched.task is not None and watched.doing is Duty.ASK:
-            watched.task.join()
+            watched.task.join(within_s)
         if watched.task is not None:
             text = f"The certificate of {name} is being worked on: try again when it is done."
             raise Refused("busy", text)
         task = self._begin(self._revoke, watched, Duty.REVOKE, reason)
+        task.join(within_s)
+        if not task.ready():
+            text = f"To revoke the certificate of {name} takes longer: see 'edgectl events'."
+            raise Refused("timeout", text)
         failure = task.get()
         if failure is not None:
             raise Refused("acme-failed", f"{name} is not revoked: {failure}.")
@@ -243,6 +247,7 @@ class Keeper:
             watched.cert = self._windows.revoke(watched.spec, watched.cert, reason)
         except IssueFailed as failure:
             return failure
+        self._ask_anew(watched)
         name = watched.spec.id
         self._say("certificate-revoked", watched, f"the certificate of {name} is revoked")
         return None
@@ -355,6 +360,13 @@ class Keeper:
             self._say(
                 "certificate-failed", watched, f"no certificate for {name}: {failure}; {wait}"
             )
+
+    def _ask_anew(self, watched: Watched) -> None:
+        """An operator wants another one now, however often that has failed."""
+        former = watched.record
+        watched.record = Record(wanted=former.wanted, orders=former.orders, asked=True)
+        self._try_keep(watched.spec.id, watched.record)
+        self._wake.set()
 
     def _begin_anew(self, watched: Watched) -> None:
         watched.record = Record(wanted=_digest(watched.spec), orders=watched.record.orders)

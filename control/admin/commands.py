@@ -8,6 +8,7 @@ from control import metrics
 from control import status as status_of
 from control.admin.protocol import LARGEST_PAGE, PAGE
 from control.admin.values import Document, Query, flag, number, one, seconds, text, texts
+from control.certificates import ORDER_S
 from control.explain import CLIENT, Explainer, explain
 from control.refusal import Refused
 from control.status import Sources
@@ -19,6 +20,7 @@ FOLLOW_IDLE_S: Final = 10.0
 QUICK_S: Final = 10.0
 DRAIN_WAIT_S: Final = 30.0
 LONGEST_DRAIN_S: Final = 3600.0
+LONGEST_ORDER_S: Final = 600.0
 BAN_S: Final = 3600.0
 HOLD_S: Final = 30.0
 RETRY_AFTER_S: Final = 60.0
@@ -195,12 +197,14 @@ class Commands:
         return self._sources.peers.resume(str(body.get("peer", "")), published)
 
     def renew_certificate(self, body: Document) -> Document:
-        """Obtain a new certificate for `host` now."""
-        return self._sources.reloader.certificates.renew(text(body, "host"))
+        """Obtain a new certificate for `host` now; waits for it, at most `within_s`."""
+        certificates = self._sources.reloader.certificates
+        return certificates.renew(text(body, "host"), _within_s(body))
 
     def revoke_certificate(self, body: Document) -> Document:
-        """Have the certificate of `host` revoked; a new one follows."""
-        return self._sources.reloader.certificates.revoke(text(body, "host"))
+        """Have the certificate of `host` revoked; waits for the new one, at most `within_s`."""
+        certificates = self._sources.reloader.certificates
+        return certificates.revoke(text(body, "host"), _within_s(body))
 
     def obtain_certificate(self, body: Document) -> Document:
         """Have a certificate on demand for `name`; a worker asks when a client does."""
@@ -233,6 +237,13 @@ class Commands:
 
 
 # Private
+
+
+def _within_s(body: Document) -> float:
+    within_s = seconds(body, "within_s", ORDER_S)
+    if not 0 <= within_s <= LONGEST_ORDER_S:
+        raise Refused("bad-request", f"'within_s' is 0 to {LONGEST_ORDER_S:g} seconds.")
+    return within_s
 
 
 def _compact(route: Document) -> Document:

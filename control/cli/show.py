@@ -206,6 +206,12 @@ def certs(document: Document) -> str:
     return table(heads, rows) if rows else "no host has TLS"
 
 
+def renewed(document: Document, what: str) -> str:
+    """`edgectl certs renew` and `edgectl certs revoke`."""
+    until = f"of {document['issuer']}, good until {_when(document['not_after'])}"
+    return printable(f"{document['host']} {what} {until}") + _behind(document["unacked"])
+
+
 def trusted(document: Document) -> str:
     """`edgectl trust` and `edgectl untrust`."""
     would = "would " if document["dry_run"] else ""

@@ -214,6 +214,15 @@ def resume(context: Context, target: str) -> None:
     context.say(document, lambda done: show.entered(done, "serves as usual"))
 
 
+WAIT: Final = click.option(
+    "--timeout",
+    type=DURATION,
+    default="1m",
+    show_default=True,
+    help="How long to wait; the attempt goes on.",
+)
+
+
 @click.group(short_help="The hosts, and the certificate of each.", invoke_without_command=True)
 @click.pass_context
 def certs(command: click.Context) -> None:
@@ -229,28 +238,35 @@ def certs(command: click.Context) -> None:
 
 @certs.command()
 @click.argument("host")
+@WAIT
 @click.pass_obj
-def renew(context: Context, host: str) -> None:
+def renew(context: Context, host: str, timeout: float) -> None:
     """Obtain a new certificate from the CA now, also when that was given up.
+
+    Returns when every worker has it. When it cannot be had, the error says why and when it is tried
+    again, and the former one serves on.
 
     \b
     Example: edgectl certs renew www.example.com
     """
-    document = context.client.post("/v1/certs/renew", host=host)
-    context.say(document, lambda done: show.printable(f"{done['host']} gets a new one"))
+    document = context.client.post("/v1/certs/renew", host=host, within_s=timeout)
+    context.say(document, lambda done: show.renewed(done, "has a new certificate"))
 
 
 @certs.command()
 @click.argument("host")
+@WAIT
 @click.pass_obj
-def revoke(context: Context, host: str) -> None:
-    """Have the CA revoke a certificate, when its key may be known; a new one follows.
+def revoke(context: Context, host: str, timeout: float) -> None:
+    """Have the CA revoke a certificate, when its key may be known, and obtain a new one.
+
+    Returns when every worker has that. Until then the revoked one is served.
 
     \b
     Example: edgectl certs revoke www.example.com
     """
-    document = context.client.post("/v1/certs/revoke", timeout_s=None, host=host)
-    context.say(document, lambda done: show.printable(f"{done['host']} is revoked"))
+    document = context.client.post("/v1/certs/revoke", host=host, within_s=timeout)
+    context.say(document, lambda done: show.renewed(done, "is revoked and has a new certificate"))
 
 
 VERBS: Final = (certs, peers, peer, ban, unban, bans, maintenance, pause, resume, modes)
