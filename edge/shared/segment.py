@@ -30,6 +30,9 @@ TICKET_BYTES: Final = 80
 _TICKETS: Final = 16
 """The header cell that counts the keys of session tickets; they stand in the ten behind it."""
 
+_TICKETS_MADE: Final = _TICKETS + 1 + TICKET_BYTES // 8
+"""When they were made."""
+
 _READS: Final = 100
 
 _MAGIC, _FORMAT, _SIZE, _ROWS, _CHECKSUM, _GENERATION = range(6)
@@ -110,14 +113,21 @@ class Segment:
                 return keys
         return b""
 
-    def store_ticket_keys(self, keys: bytes) -> None:
+    @property
+    def ticket_keys_made_ns(self) -> int:
+        """When those were made, by the machine's monotonic clock; they outlive controls."""
+        return self.cells[_TICKETS_MADE]
+
+    def store_ticket_keys(self, keys: bytes, made_ns: int) -> None:
         """Give all workers other keys. Only control calls this."""
         if len(keys) != TICKET_BYTES:
             raise ValueError(f"ticket keys have {TICKET_BYTES} bytes, not {len(keys)}")
         start = (_TICKETS + 1) * 8
-        self.cells[_TICKETS] += 1  # odd: nobody may read
+        odd = (self.cells[_TICKETS] + 1) | 1  # also after a control that was killed at this
+        self.cells[_TICKETS] = odd  # nobody may read
         self.memory[start : start + TICKET_BYTES] = keys
-        self.cells[_TICKETS] += 1
+        self.cells[_TICKETS_MADE] = made_ns
+        self.cells[_TICKETS] = odd + 1
 
     def scoreboard_row(self, row: int) -> memoryview:
         """The scoreboard cells of one worker process; see `edge.shared.scoreboard`."""
