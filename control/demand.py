@@ -107,8 +107,9 @@ class Demand:
         """Raises `Refused`."""
         if not self._is_recalled:
             kept = self.store.kept(KEPT) or ()
-            self._names = dict.fromkeys(str(name) for name in kept) | self._names
-            self._is_recalled = True
+            if not self._is_recalled:  # by nobody else, while the database was locked
+                self._names = dict.fromkeys(str(name) for name in kept) | self._names
+                self._is_recalled = True
         return self._names
 
 

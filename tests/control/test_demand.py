@@ -1,8 +1,9 @@
 """Names that have certificates on demand: whose they are, and what is remembered of them."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
+import gevent
 import pytest
 
 from control import demand
@@ -14,6 +15,7 @@ from tests.support.allowing import Allowing
 SHOP = HostTls(host="*.shop.test", owner="edged.toml:3", mode="on_demand", client_ca="/ca.pem")
 ALL = HostTls(host="*", owner="edged.toml:9", mode="on_demand")
 OWN = HostTls(host="own.shop.test", owner="edged.toml:5", mode="own", cert="/c", key="/k")
+LOCKED_S: Final = 0.05
 HOSTS = {host.host: host for host in (SHOP, ALL, OWN)}
 
 
@@ -125,3 +127,34 @@ def test_there_is_room_for_so_many(allowing: Allowing, monkeypatch: pytest.Monke
     made.allow("a.shop.test", HOSTS)
     with pytest.raises(Refused, match=r"b\.test gets none"):
         made.allow("b.test", HOSTS)
+
+
+def test_names_that_come_while_the_database_is_locked_are_all_remembered(
+    allowing: Allowing,
+) -> None:
+    class Locked(Memory):
+        """Lets others have their turn before it answers, as the state database does."""
+
+        def keep(self, name: str, value: object) -> None:
+            gevent.sleep(LOCKED_S)
+            super().keep(name, value)
+
+        def kept(self, name: str) -> Any:
+            found = super().kept(name)
+            gevent.sleep(LOCKED_S)
+            return found
+
+    names = ["a.shop.test", "b.test", "c.shop.test"]
+    allowing.statuses |= dict.fromkeys(names, 200)
+    memory = Locked()
+    made = asking(memory, allowing)
+    allowing.wait.clear()
+    orders = [gevent.spawn(made.allow, name, HOSTS) for name in names]
+    allowing.wait.set()
+    reads = []
+    while not all(order.ready() for order in orders):
+        reads.append(gevent.spawn(made.expand, (SHOP, ALL)))  # a reload wants to know them
+        gevent.sleep(LOCKED_S / 7)
+    gevent.joinall([*orders, *reads], raise_error=True)
+    assert sorted(memory.values["on-demand"]) == names
+    assert sorted(host.host for host in made.expand((SHOP, ALL))[2:]) == names
