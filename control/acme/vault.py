@@ -246,12 +246,12 @@ class Vault:
     def _newest(self, name: str) -> Cert | None:
         above = self._folder_of(name)
         with contextlib.suppress(OSError):
-            for entry in os.listdir(above):
-                if durable.is_unfinished(entry):
-                    shutil.rmtree(os.path.join(above, entry), ignore_errors=True)
+            _sweep(above)
             for number in reversed(_numbers(above)):
+                folder = os.path.join(above, number)
                 with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                    return _cert_in(os.path.join(above, number), name)
+                    _sweep(folder)
+                    return _cert_in(folder, name)
         return None
 
 
@@ -275,6 +275,18 @@ def _meta_of(cert: Cert) -> bytes:
     known = asdict(cert)
     del known["folder"]
     return json.dumps({"version": FORMAT, **known}, indent=1).encode()
+
+
+def _sweep(folder: str) -> None:
+    """Remove what a crash has left half written. Raises `OSError` when there is no such folder."""
+    for entry in os.scandir(folder):
+        if not durable.is_unfinished(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                os.unlink(entry.path)
 
 
 def _numbers(folder: str) -> list[str]:

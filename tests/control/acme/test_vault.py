@@ -101,6 +101,7 @@ def test_what_was_left_half_written_goes(vault: Vault) -> None:
     above = Path(cert.folder).parent
     (above / ".new-1").mkdir()
     (above / ".new-1" / "key.pem").touch()
+    (above / "000001" / ".new-meta.json-1").touch()  # what was learnt of it since
     Path(vault.folder, "orders", ".new-2").touch()
     vault.keep_order_key("https://ca.test/old", b"k")
     vault.load(["a.test"])
