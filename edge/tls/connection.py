@@ -212,6 +212,10 @@ class TlsConnection(Connection):
             self.has_more = holds_more(self._handle) != 0
         return data
 
+    def has_begun(self) -> bool:
+        """As `Connection.has_begun`: tickets, or a part of a record, are nothing to read yet."""
+        return self.closed or self.has_ended() or bool(self._early)
+
     def is_stale(self) -> bool:
         """As `Connection.is_stale`: tickets that come late are no bytes that nobody asked for."""
         return self.closed or self.has_ended() or bool(self._early)
@@ -222,11 +226,11 @@ class TlsConnection(Connection):
             return False
         try:
             self._early = self._tls.read(RECORD_BYTES)
-            self.has_more = bool(self._early)
         except (_WANT_READ, _WANT_WRITE):
             return False
         except OSError:
-            return True
+            self._early = b""
+        self.has_more = True  # also an end: the socket need not tell of it again
         return not self._early
 
     # Writing

@@ -1,11 +1,17 @@
-"""A second peer beside one that takes its time: the first answer counts."""
+"""A second peer beside one that takes its time: the first answer counts, also with TLS.
 
+A peer that speaks TLS 1.3 sends tickets behind its handshake: bytes that begin no answer.
+"""
+
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from tests.support.certificates import TestAuthority
 from tests.support.client import Answer, Client, fetch
 from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
@@ -17,15 +23,26 @@ def named(name: str) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(name), name.encode())
 
 
+@pytest.fixture(params=["", "TLSv1_2", "TLSv1_3"], ids=["plain", "TLS 1.2", "TLS 1.3"])
+def tls(request: pytest.FixtureRequest, tmp_path: Path) -> ssl.SSLContext | None:
+    """What the peers speak."""
+    if not request.param:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*TestAuthority(tmp_path).issue("127.0.0.1"))
+    context.maximum_version = ssl.TLSVersion[request.param]
+    return context
+
+
 @pytest.fixture
-def slow() -> Iterator[ScriptedOrigin]:
-    with ScriptedOrigin([End.HANG]) as started:
+def slow(tls: ssl.SSLContext | None) -> Iterator[ScriptedOrigin]:
+    with ScriptedOrigin([End.HANG], context=tls) as started:
         yield started
 
 
 @pytest.fixture
-def quick() -> Iterator[ScriptedOrigin]:
-    with ScriptedOrigin(named("quick")) as started:
+def quick(tls: ssl.SSLContext | None) -> Iterator[ScriptedOrigin]:
+    with ScriptedOrigin(named("quick"), context=tls) as started:
         yield started
 
 
@@ -33,9 +50,12 @@ Start = Callable[..., Edged]
 
 
 @pytest.fixture
-def hedged(edged: Start, slow: ScriptedOrigin, quick: ScriptedOrigin) -> Start:
+def hedged(
+    edged: Start, slow: ScriptedOrigin, quick: ScriptedOrigin, tls: ssl.SSLContext | None
+) -> Start:
     def start(second: str = "", first_byte: str = "5s", more: str = "") -> Edged:
-        extra = f'hedge = "50ms"\nfirst_byte = "{first_byte}"\n{more}'
+        spoken = "upstream_tls = {verify = false}" if tls else ""
+        extra = f'hedge = "50ms"\nfirst_byte = "{first_byte}"\n{spoken}\n{more}'
         return edged(route("a.test", [slow.address, second or quick.address], extra), workers=2)
 
     return start
@@ -52,6 +72,19 @@ def test_a_quick_peer_answers_for_a_slow_one(hedged: Start, slow: ScriptedOrigin
     line = edged.logged(attempts=2)
     assert (line["status"], line["reason"]) == (200, "")
     eventually(lambda: all(p["under_way"] == 0 for p in edged.ctl_json("peers")["peers"]))
+
+
+def test_of_two_that_are_slow_whoever_answers_counts(
+    hedged: Start, slow: ScriptedOrigin, quick: ScriptedOrigin
+) -> None:
+    go_on = threading.Event()
+    slow.reply = quick.reply = [go_on, named("whoever"), End.CLOSE]
+    edged = hedged(first_byte="10s")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, edged)
+        eventually(lambda: slow.requests and quick.requests)
+        go_on.set()
+        assert asked.result(10).body == b"whoever"
 
 
 def test_a_slow_peer_that_answers_first_counts_too(

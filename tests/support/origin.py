@@ -6,6 +6,7 @@ a broken request, so that a test which counts requests sees it.
 
 import contextlib
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -195,7 +196,8 @@ class ScriptedOrigin:
     """A listening origin. Set `reply` (bytes, steps, or a function of the request) at any time.
 
     A function is called when a request is whole; or, where `early` is set, when its head is. A
-    `handler` of one's own gets the `OriginConnection` and does what it likes.
+    `handler` of one's own gets the `OriginConnection` and does what it likes. With a `context` it
+    speaks TLS.
     """
 
     def __init__(
@@ -206,12 +208,14 @@ class ScriptedOrigin:
         host: str = "127.0.0.1",
         port: int = 0,
         path: str = "",
+        context: ssl.SSLContext | None = None,
     ) -> None:
         self.reply = reply
         self.early = False
         self.requests: list[Received] = []
         self.connections: list[OriginConnection] = []
         self._handler = handler or self._answer_all
+        self._context = context
         if path:
             self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._listener.bind(path)
@@ -259,7 +263,10 @@ class ScriptedOrigin:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()  # noqa: TID251
 
     def _serve(self, connection: OriginConnection) -> None:
-        with contextlib.suppress(OSError), connection.socket:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            if self._context is not None:
+                connection.socket = self._context.wrap_socket(connection.socket, server_side=True)
+            stack.enter_context(connection.socket)
             self._handler(connection)
 
     def _answer_all(self, connection: OriginConnection) -> None:
