@@ -106,7 +106,7 @@ class CertificateDesk:
                 present = self._present(host)
                 served = self.provider.provide(host, present)
             except BadFile as error:
-                problems.append(f"{host.owner}: route.tls: {error}")
+                problems.append(f"{host.place}: route.tls: {error}")
                 continue
             if served is not None:
                 self._stage(host, served)
@@ -226,7 +226,7 @@ class CertificateDesk:
             served = self.provider.provide(host, self._present(host))
         except BadFile as error:
             has = "keeps its" if host.host in self._served else "is not given its"
-            text = f"{host.host} {has} certificate: {host.owner}: route.tls: {error}"
+            text = f"{host.host} {has} certificate: {host.place}: route.tls: {error}"
             self._complain(host, _Problem(text, origin))
             return None
         except Refused as refusal:
@@ -337,7 +337,7 @@ class CertificateDesk:
         return {
             "host": host.host,
             "mode": host.mode,
-            "from": host.owner,
+            "from": host.place,
             "issuer": served.issuer if served else "",
             "not_after": served.not_after if served else None,
             "fingerprint": served.fingerprint if served else "",

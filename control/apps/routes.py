@@ -50,7 +50,7 @@ def hosts_of(routes: Iterable[Route], known: Container[str]) -> tuple[HostTls, .
     for route in routes:
         host = host_of(route.pattern)
         if host != "*" and host not in known:
-            found.setdefault(host, HostTls(host=host, owner=route.owner))
+            found.setdefault(host, HostTls(host=host, owner=route.owner, place=route.owner))
     return tuple(found.values())
 
 

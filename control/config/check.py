@@ -37,6 +37,12 @@ class CheckedRoute:
     patterns: list[Owned] = field(default_factory=list)
     place: Node = field(default=0, repr=False)
 
+    @property
+    def name(self) -> str:
+        """What it is known by, wherever in the file it stands: its first pattern, which no other
+        route has."""
+        return self.patterns[0].pattern
+
 
 @dataclass(slots=True)
 class Checked:
@@ -66,7 +72,9 @@ def check(raw: dict[str, Any], places: Keys, report: Report, machine: Machine) -
     fill_in(groups["server"], machine)
     routes = _routes(walk, raw, places, machine)
     hosts = [
-        Declared(host_of(owned.pattern), owned.line, route.values.get("tls"), route.place)
+        Declared(
+            host_of(owned.pattern), route.name, owned.line, route.values.get("tls"), route.place
+        )
         for route in routes
         for owned in route.patterns
     ]

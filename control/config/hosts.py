@@ -16,7 +16,8 @@ class HostTls:
     """One host of the routes: "example.com", "*.example.com", an address."""
 
     host: str
-    owner: str  # who declared it, "edged.toml:12"
+    owner: str  # who declared it, "edged.toml:example.com", as `Route.owner` names it
+    place: str = ""  # where, for people: "edged.toml:12", or the app
     mode: str = "auto"
     cert: str = ""  # absolute
     key: str = ""
@@ -57,6 +58,7 @@ class Declared:
     """What one route says of one host."""
 
     host: str
+    route: str  # its name
     line: int
     values: dict[str, Any] | None  # None: nothing
     place: Node = field(repr=False)
@@ -103,6 +105,12 @@ def hosts_of(declared: Iterable[Declared], path: str) -> tuple[HostTls, ...]:
             found[one.host] = one
     hosts = (_host(one, folder, file) for one in found.values())
     return tuple(host for host in hosts if host.host != "*" or host.mode == ON_DEMAND)
+
+
+def owner_of(file: str, route: str) -> str:
+    """Whose the patterns of a route are, by its name: a line that moves makes no other owner, whose
+    hosts, limits and rows would be others."""
+    return f"{file}:{route}"
 
 
 def host_of(pattern: str) -> str:
@@ -156,4 +164,5 @@ def _host(one: Declared, folder: str, file: str) -> HostTls:
     for key in ("cert", "key", "client_ca"):
         if key in values:
             values[key] = os.path.normpath(os.path.join(folder, values[key]))
-    return HostTls(host=one.host, owner=f"{file}:{one.line}", **values)
+    owner, place = owner_of(file, one.route), f"{file}:{one.line}"
+    return HostTls(host=one.host, owner=owner, place=place, **values)

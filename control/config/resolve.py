@@ -7,7 +7,7 @@ from typing import Any, Final
 from control.config import schema
 from control.config.app_folders import AppFolder, app_folder
 from control.config.check import Checked
-from control.config.hosts import HostTls, host_of, hosts_of
+from control.config.hosts import HostTls, host_of, hosts_of, owner_of
 from control.config.machine import Machine
 from control.config.parts import join, pages, route_parts
 from control.config.setting import Group
@@ -80,7 +80,7 @@ def resolve_routes(checked: Checked, path: str, hosts: Iterable[HostTls]) -> Ite
         for owned in route.patterns:
             yield Route(
                 pattern=owned.pattern,
-                owner=f"{file}:{owned.line}",
+                owner=owner_of(file, route.name),
                 client_auth=asked.get(host_of(owned.pattern)),  # on all of the host's routes
                 **parts,
             )

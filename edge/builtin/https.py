@@ -8,7 +8,8 @@ from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
 from edge.hooks import Hook
 from edge.message import Response, TlsFacts
-from edge.table.model import Certificate, ClientAuth, Route
+from edge.table.model import ClientAuth, Route
+from edge.table.reader import Table
 
 CHALLENGE: Final = "/.well-known/acme-challenge/"
 DEFAULT_PORT: Final = 443
@@ -54,7 +55,7 @@ class ToHttps(Hook):
         request, tls = exchange.request, exchange.client.tls
         if tls is not None:
             if request.host != tls.server_name:
-                _check_names(self._router, request.host, tls.served)
+                _check_names(table, request.host, tls)
             return None
         if not settings.redirect or exchange.route is None:
             return None
@@ -102,10 +103,16 @@ FINGERPRINT: Final = "X-Client-Certificate-Sha256"
 # Private
 
 
-def _check_names(router: Router, host: str, served: Certificate | None) -> None:
-    """A connection of one owner's name must not carry requests to another's (RFC 9110 7.4)."""
-    certificate = router.table.certificate(host)
-    if certificate is not None and certificate.owner != (served.owner if served else ""):
+def _check_names(table: Table, host: str, tls: TlsFacts) -> None:
+    """A connection of one owner's name must not carry requests to another's (RFC 9110 7.4).
+
+    Whose they are now counts: a reload while the connection is open may give both to another.
+    """
+    certificate = table.certificate(host)
+    if certificate is None:
+        return
+    named = table.certificate(tls.server_name) or tls.served
+    if certificate.owner != (named.owner if named else ""):
         raise EdgeError(Reason.MISDIRECTED, f"{host} on a connection of another name")
 
 

@@ -351,7 +351,7 @@ class Route:
     """One pattern and what its requests get: peers, a redirect or a fixed answer (just one)."""
 
     pattern: str  # canonical, see `edge.table.match.canonical`
-    owner: str  # who declared it, "edged.toml:12"
+    owner: str  # "edged.toml:" and the first pattern of its [[route]], or "app blog/production"
     upstreams: tuple[str, ...] = ()  # "127.0.0.1:9000", "[::1]:9000", "unix:/run/app.sock"
     names: tuple[Resolved, ...] = ()  # where those come from that were written as names
     balancing: Balancing | None = None  # None is round robin over peers that are all alike

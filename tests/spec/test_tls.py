@@ -9,10 +9,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.client import Client, Reset, fetch
+from tests.support.edged import route
 from tests.support.eventually import eventually
 from tests.support.origin import End, ScriptedOrigin
 from tests.support.ports import split_address
-from tests.support.secure import Secure, own, serving, subject_of
+from tests.support.secure import Secure, body, own, serving, subject_of
 from tests.support.tls_client import TlsClient, context_for
 
 
@@ -233,6 +234,31 @@ def test_a_request_for_another_ones_host_is_misdirected(shared: Secure) -> None:
         assert client.get(host="a.test") == b"ok"
     with shared.client("b.test") as client:
         assert client.get(host="also-b.test") == b"ok"  # the same certificate
+
+
+def test_an_open_connection_goes_on_when_lines_of_the_file_move(
+    secure: Secure, origin: ScriptedOrigin
+) -> None:
+    with secure.client("b.test") as client:
+        assert client.get(host="also-b.test") == b"ok"
+        secure.edged.write("# one comment more\n\n" + body(origin.address))
+        reloaded = secure.edged.ctl_json("reload")
+        assert set(reloaded["routes"].values()) == {0}
+        assert client.get(host="also-b.test") == b"ok"
+
+
+def test_whose_names_are_now_counts_for_a_connection_that_is_open(
+    secure: Secure, origin: ScriptedOrigin
+) -> None:
+    both = route(["b.test", "also-b.test"], origin.address) + own("b.test")
+    parted = "".join(route(n, origin.address) + own("b.test") for n in ("b.test", "also-b.test"))
+    with secure.client("b.test") as client:
+        for text, status in ((parted, 421), (both, 200)):
+            secure.edged.write(text)
+            secure.edged.reload()
+            client.send(b"GET / HTTP/1.1\r\nHost: also-b.test\r\n\r\n")
+            assert client.read_answer().status == status
+            assert client.get(host="b.test") == b"ok"
 
 
 # From http to https

@@ -55,4 +55,4 @@ def test_what_a_route_says_is_what_its_host_gets(tls: str, expected: dict[str, A
 def test_one_route_speaks_for_all_of_its_host() -> None:
     found = hosts(route('"a.test/x"') + route('"a.test"', 'tls = "internal"') + route('"a.test/y"'))
     assert found["a.test"].mode == "internal"
-    assert found["a.test"].owner == "edged.toml:8"
+    assert (found["a.test"].owner, found["a.test"].place) == ("edged.toml:a.test", "edged.toml:8")

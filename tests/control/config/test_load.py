@@ -73,7 +73,7 @@ def test_three_lines_are_enough() -> None:
         ),
     )
     assert loaded.routes == (
-        Route(pattern="example.com", owner="edged.toml:3", upstreams=("127.0.0.1:9000",)),
+        Route(pattern="example.com", owner="edged.toml:example.com", upstreams=("127.0.0.1:9000",)),
     )
     assert loaded.settings == Settings()
 
@@ -244,12 +244,17 @@ def test_timeouts() -> None:
 # Routes
 
 
-def test_a_route_per_pattern_each_with_its_own_line() -> None:
+def test_a_route_per_pattern_all_of_one_owner_whichever_lines_they_are_on() -> None:
     text = '[[route]]\nmatch = [\n  "Example.COM.",\n  "*.example.com/api/*",\n]\nrespond = "x"'
     assert [(one.pattern, one.owner) for one in sound(text).routes] == [
-        ("example.com", "edged.toml:3"),
-        ("*.example.com/api/*", "edged.toml:4"),
+        ("example.com", "edged.toml:example.com"),
+        ("*.example.com/api/*", "edged.toml:example.com"),
     ]
+
+
+def test_lines_that_move_make_no_other_routes() -> None:
+    text = '[[route]]\nmatch = ["example.com"]\nrespond = "x"\n'
+    assert sound(text).routes == sound("# a comment\n" + text).routes
 
 
 def test_upstreams() -> None:
