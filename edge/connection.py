@@ -147,6 +147,10 @@ class Connection:
             self._watcher.stop()
             self._watching = False
 
+    def has_part(self) -> bool:
+        """Whether something was taken from the socket that makes nothing to read yet."""
+        return False
+
     def has_begun(self) -> bool:
         """Of a readable one: whether that is something to read, or the end. Takes neither."""
         return True

@@ -13,7 +13,7 @@ from gevent import getcurrent
 from greenlet import greenlet
 
 from edge.body import RequestBody
-from edge.connection import Connection, Expired, Gone, monotonic
+from edge.connection import NEVER, Connection, Expired, Gone, monotonic
 from edge.engine import Engine
 from edge.errors import EdgeError, Reason
 from edge.exchange import Exchange
@@ -88,7 +88,7 @@ class Session:
         connection.on_expired = self._expired
         engine.sessions += 1
         engine.live.add(self)
-        self._park(engine.timeouts.head_s)
+        self._park(monotonic() + engine.timeouts.head_s)
 
     def __repr__(self) -> str:
         state = "closed" if self.connection.closed else "idle" if self.is_idle else "busy"
@@ -180,16 +180,18 @@ class Session:
                 if request is not None:
                     self._buffer = self._buffer[request.end :]
                     return request
-                deadline = deadline or monotonic() + engine.timeouts.head_s
-                data = self._read_more(deadline)
+                data = None
             elif self._woken or self.connection.has_more:
                 self._woken = False
                 data = self.connection.read_now()
-                if data is None:
+                if data is None and not self.connection.has_part():
                     continue
             else:
                 self._rest()
                 return None
+            if data is None:  # a head has begun, or a record
+                deadline = deadline or monotonic() + engine.timeouts.head_s
+                data = self._read_more(deadline)
             if not data:
                 self._finish()
                 return None
@@ -200,7 +202,9 @@ class Session:
         if self._served and self.engine.draining:
             self._finish()
         else:
-            self._park(self.engine.timeouts.keep_alive_s)
+            # What wakes with TLS need not be of a request, and gives it no more time.
+            later = monotonic() + self.engine.timeouts.keep_alive_s
+            self._park(min(self.connection.read_deadline, later))
 
     def _read_more(self, deadline: float) -> bytes:
         """More of a head that has begun; 408 when it takes too long."""
@@ -258,6 +262,7 @@ class Session:
     def _settle(self, exchange: Exchange, downstream: Downstream) -> bool:
         """After the answer: whether the rest of the request was read and another may follow."""
         body, self.body, self.exchange = self.body, None, None
+        self.connection.read_deadline = NEVER
         if self.connection.closed or self.is_upgraded:
             return False
         if body is not None:
@@ -317,11 +322,11 @@ class Session:
 
     # Waiting and ending
 
-    def _park(self, idle_s: float) -> None:
+    def _park(self, deadline: float) -> None:
         """Give the greenlet back and wait for the first byte of a request."""
         self.busy = False
         connection = self.connection
-        connection.read_deadline = monotonic() + idle_s
+        connection.read_deadline = deadline
         connection.watch()
 
     def _readable(self) -> None:

@@ -212,6 +212,10 @@ class TlsConnection(Connection):
             self.has_more = holds_more(self._handle) != 0
         return data
 
+    def has_part(self) -> bool:
+        """As `Connection.has_part`: a record that has not come whole."""
+        return holds_more(self._handle) != 0
+
     def has_begun(self) -> bool:
         """As `Connection.has_begun`: tickets, or a part of a record, are nothing to read yet."""
         return self.closed or self.has_ended() or bool(self._early)

@@ -1,16 +1,19 @@
 """Every wait has an end, and each end says which one it was."""
 
 import socket
+import time
 from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
-from tests.support.client import Client, fetch
+from tests.support.client import PATIENCE_S, Client, fetch
 from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
 from tests.support.origin import End, OriginConnection, ScriptedOrigin
 from tests.support.ports import split_address
+from tests.support.secure import Secure, serving
+from tests.support.tls_client import TlsByHand
 
 MIB: Final = 1 << 20
 SHORT: Final = """
@@ -173,3 +176,68 @@ def test_a_pooled_connection_does_not_outlive_its_idle_time(origin: ScriptedOrig
         eventually(lambda: origin.connections[0].ended)
         assert fetch(edged.address, host="x.test").status == 200
         assert len(origin.connections) == 2
+
+
+# With TLS: what wakes the edge need not be a request
+
+
+@pytest.fixture
+def secure(origin: ScriptedOrigin) -> Iterator[Secure]:
+    with serving(origin, tls='[timeouts]\nhead = "1s"\nkeep_alive = "1m"') as served:
+        yield served
+
+
+def sealed(client: TlsByHand) -> bytes:
+    return client.seal(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+
+
+def trickle(client: TlsByHand, data: bytes) -> float:
+    """Send it slowly, until the other side says something; how long it took."""
+    began = time.monotonic()
+    for number in range(len(data)):
+        client.send_plainly(data[number : number + 1])
+        client.socket.settimeout(0.2)
+        try:
+            if client.socket.recv(1, socket.MSG_PEEK):
+                break
+        except TimeoutError:
+            continue
+        finally:
+            client.socket.settimeout(PATIENCE_S)
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["the first request", "a later one"])
+def test_a_record_that_comes_slowly_has_the_time_of_a_head(secure: Secure, before: int) -> None:
+    with secure.by_hand() as client:
+        client.shake_hands()
+        for _ in range(before):
+            client.send_plainly(sealed(client))
+            assert client.read_answer().status == 200
+        if not before:
+            client.take_tickets()
+        assert 0.9 < trickle(client, sealed(client)) < 4
+        answer = client.read_answer()
+        assert (answer.status, answer.get("X-Edge-Error")) == (408, "head-timeout")
+
+
+def test_who_says_nothing_behind_a_handshake_has_the_time_of_a_head(secure: Secure) -> None:
+    began = time.monotonic()
+    with secure.by_hand() as client:
+        client.shake_hands()
+        assert client.read_some() == b""
+    assert 0.9 < time.monotonic() - began < 4
+
+
+def test_a_record_that_has_begun_is_finished_in_a_drain(origin: ScriptedOrigin) -> None:
+    with serving(origin, tls='[timeouts]\nhead = "30s"') as served, served.by_hand() as client:
+        client.shake_hands()
+        client.send_plainly(sealed(client))
+        assert client.read_answer().status == 200
+        data = sealed(client)
+        client.send_plainly(data[:20])
+        eventually(client.is_taken)
+        assert served.edged.ctl("reload", "--roll")
+        assert client.ending_plainly(6.5) == "open"  # an idle one has five seconds
+        client.send_plainly(data[20:])
+        assert client.read_answer().status == 200

@@ -113,6 +113,10 @@ class TlsByHand(Client):
         """Whether the other side has read all that was sent."""
         return is_read_by_the_other(self.socket)
 
+    def take_tickets(self) -> None:
+        """Wait for what a server says behind its handshake (RFC 8446 section 4.6.1)."""
+        self._take()
+
     def say_goodbye(self) -> None:
         """A close_notify: no more is sent, what comes is still read."""
         with contextlib.suppress(ssl.SSLWantReadError):
