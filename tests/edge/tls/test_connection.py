@@ -1,19 +1,20 @@
-"""A connection with TLS: what is something to read, and what only wakes whoever waits."""
+"""A connection with TLS: what is something to read, what only wakes whoever waits, and who has his
+turn while much comes."""
 
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import gevent
 import pytest
 
-from edge.connection import Connection, monotonic
+from edge.connection import Connection, Expired, Gone, monotonic
 from edge.table.model import UpstreamTls
 from edge.tls.clients import context_of
-from edge.tls.connection import Socket, TlsConnection
+from edge.tls.connection import FAIR_READS, RECORD_BYTES, Socket, TlsConnection
 from tests.support.certificates import TestAuthority
 
 
@@ -112,3 +113,62 @@ def test_a_closed_one_has_begun_to_end(peer: Pair) -> None:
     near.close()
     assert near.has_begun()
     assert near.is_stale()
+
+
+# Turns
+
+
+RECORDS = 12
+
+
+@pytest.fixture
+def fast(peer: Pair) -> TlsConnection:
+    """One whose other side has sent more than is read at a time."""
+    near, far = peer
+    far.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * RECORDS * RECORD_BYTES)
+    far.socket.sendall(far.seal(b"x" * RECORDS * RECORD_BYTES))
+    near.read_deadline = monotonic() + 10
+    while len(near.read()) < RECORD_BYTES:
+        continue  # the first record comes in pieces: nobody knew that so much would come
+    assert near.has_more
+    return near
+
+
+def test_others_have_their_turn_while_as_much_comes_as_is_read(fast: TlsConnection) -> None:
+    turns = 0
+
+    def count() -> None:
+        nonlocal turns
+        turns += 1
+
+    each = gevent.get_hub().loop.check()
+    each.start(count)
+    reads = []
+    for _ in range(RECORDS - 2):
+        assert len(fast.read()) == RECORD_BYTES
+        reads.append(turns)
+    each.close()
+    assert reads[-1] >= 1
+    assert max(map(reads.count, reads)) <= FAIR_READS + 1
+
+
+class Overran(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("act", "error"),
+    [
+        (lambda fast: fast.interrupt(Overran()), Overran),
+        (lambda fast: fast.expire(fast.read_deadline + 1), Expired),
+        (lambda fast: fast.close(), Gone),
+    ],
+    ids=["an interrupt", "a deadline", "a close"],
+)
+def test_whoever_lets_others_have_their_turn_is_reached(
+    fast: TlsConnection, act: Callable[[TlsConnection], None], error: type[Exception]
+) -> None:
+    gevent.get_hub().loop.run_callback(act, fast)
+    with pytest.raises(error):
+        for _ in range(RECORDS - 2):
+            fast.read()
