@@ -157,14 +157,19 @@ def test_a_reload_cannot_take_the_route_of_an_app(platform: Platform, tmp_path: 
 
 
 def test_two_deploys_of_an_app_queue(platform: Platform, tmp_path: Path) -> None:
-    first = Shop(tmp_path / "a" / "queue").write("one", SLOW_START)
-    second = Shop(tmp_path / "b" / "queue").write("two", SLOW_START)
+    word = platform.edged.folder / "go"
+    held = f"import os, time\nwhile not os.path.exists({str(word)!r}):\n    time.sleep(0.05)\n"
+    first = Shop(tmp_path / "a" / "queue").write("one", held + SERVE + "listen()\n")
+    second = Shop(tmp_path / "b" / "queue").write("two")
     deploys = [platform.begin_deploy(first)]
     eventually(lambda: platform.app(first).get("deploying") == 1)
     deploys.append(platform.begin_deploy(second))
+    said = deploys[1].stderr
+    assert said is not None
+    assert any("waiting for another order for queue/production" in line for line in said)
+    word.touch()
     outputs = [deploy.communicate(timeout=30) for deploy in deploys]
     assert [deploy.returncode for deploy in deploys] == [0, 0], outputs
-    assert "waiting for another order for queue/production" in outputs[1][1]
     assert platform.release_of(second) == "two"
     assert platform.releases(second) == ["1", "2"]
     assert platform.edged.ctl("delete", second.id, "--yes")

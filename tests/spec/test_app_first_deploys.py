@@ -64,7 +64,7 @@ def test_one_of_two_fails_and_the_other_serves(
     outcomes = [outcome(deploy) for deploy in deploys]
     assert [was_deployed for was_deployed, _ in outcomes] == [code == 0 for code in codes]
     [said] = [text for was_deployed, text in outcomes if not was_deployed]
-    assert "exit code 3" in said
+    assert "exited with code 3" in said
 
     release = names[codes.index(0)]
     assert alone.release_of(shop) == release
