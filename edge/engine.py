@@ -4,14 +4,14 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import gevent
 from gevent import getcurrent
 from greenlet import greenlet
 
 from edge.access_log import AccessLog
-from edge.connection import Connection
+from edge.connection import Connection, monotonic
 from edge.fetch import Fetcher
 from edge.hooks import Chains
 from edge.peers import Peers
@@ -21,6 +21,9 @@ from edge.rewrite import Networks, networks
 from edge.table.model import Limits, Route, Settings, Timeouts, TlsSettings
 from edge.table.reader import Table
 from edge.wishes import Wishes
+
+PATIENCE_S: Final = 1.0
+"""How long a task waits for its turn because of others that wait for somebody themselves."""
 
 
 class Engine:
@@ -151,21 +154,27 @@ class Runners:
 
 
 class Turns:
-    """So many tasks at a time, in borrowed greenlets; the others wait, in the order they came."""
+    """So many tasks at a time, in borrowed greenlets; the others wait, in the order they came.
+
+    A task that waits for somebody else lends its turn meanwhile. Such turns are used when one has
+    waited for `PATIENCE_S`: whoever is prompt is done before, and whoever is silent holds up nobody.
+    """
 
     def __init__(self, runners: Runners) -> None:
         self.at_most = 1
         self._runners = runners
         self._loop = gevent.get_hub().loop
         self._taken = 0
-        self._waiting: OrderedDict[Callable[[], Any], None] = OrderedDict()
+        self._waiting: OrderedDict[Callable[[], Any], float] = OrderedDict()  # since when
+        self._lent: OrderedDict[Callable[[], Any], None] = OrderedDict()  # and not used yet
+        self._timer = self._loop.timer(_LOOK_S, _LOOK_S, ref=False)
 
     def __repr__(self) -> str:
         return f"<Turns {self._taken} of {self.at_most} taken, {len(self._waiting)} waiting>"
 
     def take(self, task: Callable[[], Any]) -> None:
         """Run the task when there is room; it calls `end` once. For the hub's greenlet."""
-        self._waiting[task] = None
+        self._waiting[task] = monotonic()
         self._give()
 
     def forgo(self, task: Callable[[], Any]) -> None:
@@ -182,17 +191,35 @@ class Turns:
         """For a task that had ended its turn to wait for something, and goes on now."""
         self._taken += 1
 
+    def lend(self, task: Callable[[], Any]) -> None:
+        """The task, which has its turn, waits for somebody else until it calls `take_back`."""
+        self._lent[task] = None
+
+    def take_back(self, task: Callable[[], Any]) -> None:
+        """It goes on, also when its turn was used: it does not wait again."""
+        if self._lent.pop(task, self) is self:
+            self._taken += 1
+
     # Private
 
     def _give(self) -> None:
-        while self._waiting and self._taken < self.at_most:
-            task, _ = self._waiting.popitem(last=False)
+        while self._waiting:
+            task, since = next(iter(self._waiting.items()))
+            if self._taken >= self.at_most:
+                if not self._lent or monotonic() - since < PATIENCE_S:
+                    self._timer.start(self._give)
+                    return
+                self._lent.popitem(last=False)
+                self._taken -= 1
+            del self._waiting[task]
             self._taken += 1
             self._runners.run(task)
+        self._timer.stop()
 
 
 _DEFAULT_TLS = TlsSettings()
 _SPARE_RUNNERS = 256
+_LOOK_S = 0.05
 _MAX_PLANS = 10_000
 """Past it all are made anew: only what is asked for stays in memory."""
 

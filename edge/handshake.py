@@ -3,7 +3,8 @@
 A connection whose client has sent nothing is like one that idles between requests: it holds no
 greenlet and no TLS state, and counts as a connection only. While its hello comes, that stays so,
 but a drain lets it go on. With a whole hello it takes its turn: only so many handshakes are under
-way. From accepting on it has its time in all, of which waiting for a turn takes nothing.
+way, but those whose clients are silent hold up nobody for long. From accepting on it has its time in
+all, of which waiting for a turn takes nothing.
 """
 
 import contextlib
@@ -200,7 +201,11 @@ class Handshake:
         if tls is not None and tls.on_demand and base is self._contexts.base:
             self._have_certificate(tls)  # but not for the CA, who comes for that very certificate
         connection.begin(base, server_side=True)
-        connection.shake_hands(self._deadline)
+        engine.handshakes.lend(self._run)  # what it does itself, it does without waiting
+        try:
+            connection.shake_hands(self._deadline)
+        finally:
+            engine.handshakes.take_back(self._run)
         given = connection.certificate
         if given is not None and given.client_required and not connection.peer_certificate():
             raise HandshakeFailed("no certificate of the client")  # resumed from elsewhere

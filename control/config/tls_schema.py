@@ -50,7 +50,8 @@ TLS: Final = Group(
             default=_TLS["handshakes"],
             low=1,
             high=100_000,
-            doc="Handshakes under way per worker; past it, they take turns.",
+            doc="Handshakes under way per worker; past it, they take turns. Nobody waits for silent"
+            " clients for more than a second.",
         ),
         Setting(
             key="acme_directory",

@@ -82,7 +82,7 @@ class TlsSettings:
     redirect: bool = True  # 308 to https where a host has a certificate
     hsts_s: int = 0  # Strict-Transport-Security on https answers; 0 is none
     handshake_s: float = 10.0
-    handshakes: int = 1000  # under way per worker; past it, they take turns
+    handshakes: int = 1000  # under way per worker; past it, they take turns (`edge.engine.Turns`)
     default: str = ""  # the name whose certificate is for clients that ask for an unknown one
     https_port: int = 443  # where a redirect leads
     on_demand: tuple[str, ...] = ()  # hosts whose certificates are had when they are asked for

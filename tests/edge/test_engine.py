@@ -6,7 +6,7 @@ import gevent
 import gevent.event
 import pytest
 
-from edge.engine import Runners, Turns
+from edge.engine import PATIENCE_S, Runners, Turns
 
 
 class Tasks:
@@ -93,3 +93,39 @@ def test_more_room_is_used_at_the_next_end(two: Tasks) -> None:
     two.turns.at_most = 5
     tasks[0].end()
     assert two.began == ["0", "1", "2", "3", "4", "5"]
+
+
+# Turns that are lent
+
+
+def test_a_turn_that_is_lent_is_used_when_one_has_waited_for_long(two: Tasks) -> None:
+    a, b, c, d = (two.task(name) for name in "abcd")
+    two.take(a, b)
+    two.turns.lend(a.run)
+    two.take(c, d)
+    assert two.began == ["a", "b"]
+    gevent.sleep(PATIENCE_S + 0.1)
+    assert two.began == ["a", "b", "c"]
+    two.turns.lend(b.run)
+    gevent.sleep(0.1)
+    assert two.began == ["a", "b", "c", "d"]  # it had waited for as long
+    for task in (a, b):
+        two.turns.take_back(task.run)
+    assert repr(two.turns) == "<Turns 4 of 2 taken, 0 waiting>"
+    for task in (a, b, c, d):
+        task.end()
+    assert repr(two.turns) == "<Turns 0 of 2 taken, 0 waiting>"
+
+
+def test_a_turn_that_is_taken_back_in_time_is_as_before(two: Tasks) -> None:
+    a, b, c = (two.task(name) for name in "abc")
+    two.take(a, b, c)
+    two.turns.lend(a.run)
+    two.turns.take_back(a.run)
+    gevent.sleep(PATIENCE_S + 0.1)
+    assert two.began == ["a", "b"]
+    a.end()
+    assert two.began == ["a", "b", "c"]
+    b.end()
+    c.end()
+    assert repr(two.turns) == "<Turns 0 of 2 taken, 0 waiting>"

@@ -16,7 +16,7 @@ from tests.support.edged import Edged, route
 from tests.support.eventually import eventually
 from tests.support.origin import ScriptedOrigin
 from tests.support.secure import Secure, serving
-from tests.support.tls_client import TlsByHand
+from tests.support.tls_client import TlsByHand, padded
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +82,31 @@ def test_those_that_are_ready_wait_while_too_many_are_under_way(origin: Scripted
     limits = 'handshake = "1m"\nhandshakes = 2'
     with serving(origin, tls=limits, workers=1) as served, contextlib.ExitStack() as stack:
         stalled = [stack.enter_context(served.by_hand()) for _ in range(2)]
+        ready = [stack.enter_context(served.by_hand()) for _ in range(6)]
+        eventually(lambda: served.connections == 8)  # they were accepted
         for client in stalled:
             client.send_plainly(client.hello)
             eventually(client.is_taken)
-        ready = [stack.enter_context(served.by_hand()) for _ in range(6)]
         for client in ready:
             client.send_plainly(client.hello)
-        eventually(lambda: served.connections == 8)  # they were accepted
         assert {client.ending_plainly(0.05) for client in ready} == {"open"}
         stalled.pop().close()
         assert finish_together(ready) == [200] * 6
+
+
+def test_clients_that_fall_silent_hold_up_nobody_for_long(origin: ScriptedOrigin) -> None:
+    limits = 'handshake = "1m"\nhandshakes = 5'
+    with serving(origin, tls=limits, workers=1) as served, contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(served.by_hand()) for _ in range(40)]
+        for client in silent:
+            client.send_plainly(client.hello)
+        began = time.monotonic()
+        for _ in range(3):
+            assert_serves(served)
+        assert time.monotonic() - began < 10  # eight times as many are silent as have turns
+        eventually(lambda: all(client.is_taken() for client in silent))  # they had theirs, too
+        assert served.failures == 0
+        assert finish_together(silent[:5], b"") == [200] * 5
 
 
 def test_waiting_for_a_turn_does_not_count_to_the_time_of_a_handshake(hasty: Secure) -> None:
@@ -371,18 +386,3 @@ def ask(client: TlsByHand) -> int:
 def roll(edged: Edged) -> None:
     """New workers serve, the old ones drain."""
     assert edged.ctl("reload", "--roll")
-
-
-def padded(hello: bytes, size: int) -> bytes:
-    """The same hello with an extension that pads it (RFC 7685), in as many records as it takes."""
-    message = bytearray(hello[5:])
-    spot = 4 + 2 + 32
-    spot += 1 + message[spot]
-    spot += 2 + int.from_bytes(message[spot : spot + 2], "big")
-    spot += 1 + message[spot]
-    extensions = message[spot + 2 :]
-    extensions += struct.pack("!HH", 21, size - len(message) - 4) + bytes(size - len(message) - 4)
-    message[spot:] = len(extensions).to_bytes(2, "big") + extensions
-    message[1:4] = (len(message) - 4).to_bytes(3, "big")
-    pieces = [bytes(message[at : at + 16384]) for at in range(0, len(message), 16384)]
-    return b"".join(b"\x16\x03\x01" + struct.pack("!H", len(each)) + each for each in pieces)

@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,18 @@ class TlsByHand(Client):
                 return b""
             except ssl.SSLWantReadError:
                 self._take()
+
+
+def padded(hello: bytes, size: int) -> bytes:
+    """The same hello with an extension that pads it (RFC 7685), in as many records as it takes."""
+    message = bytearray(hello[5:])
+    spot = 4 + 2 + 32
+    spot += 1 + message[spot]
+    spot += 2 + int.from_bytes(message[spot : spot + 2], "big")
+    spot += 1 + message[spot]
+    extensions = message[spot + 2 :]
+    extensions += struct.pack("!HH", 21, size - len(message) - 4) + bytes(size - len(message) - 4)
+    message[spot:] = len(extensions).to_bytes(2, "big") + extensions
+    message[1:4] = (len(message) - 4).to_bytes(3, "big")
+    pieces = [bytes(message[at : at + 16384]) for at in range(0, len(message), 16384)]
+    return b"".join(b"\x16\x03\x01" + struct.pack("!H", len(each)) + each for each in pieces)
