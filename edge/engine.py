@@ -157,7 +157,7 @@ class Turns:
     """So many tasks at a time, in borrowed greenlets; the others wait, in the order they came.
 
     A task that waits for somebody else lends its turn meanwhile. Such turns are used when one has
-    waited for `PATIENCE_S`: whoever is prompt is done before, and whoever is silent holds up nobody.
+    waited for `PATIENCE_S`: the prompt are done before, and the silent hold up nobody.
     """
 
     def __init__(self, runners: Runners) -> None:

@@ -3,8 +3,8 @@
 A connection whose client has sent nothing is like one that idles between requests: it holds no
 greenlet and no TLS state, and counts as a connection only. While its hello comes, that stays so,
 but a drain lets it go on. With a whole hello it takes its turn: only so many handshakes are under
-way, but those whose clients are silent hold up nobody for long. From accepting on it has its time in
-all, of which waiting for a turn takes nothing.
+way, but those whose clients are silent hold up nobody for long. From accepting on it has its time
+in all, of which waiting for a turn takes nothing.
 """
 
 import contextlib

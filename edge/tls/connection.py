@@ -25,8 +25,8 @@ FILE_BYTES: Final = 1 << 18
 READS: Final = 4
 
 FAIR_READS: Final = 8
-"""Reads of what is here already that follow one another: then others have their turn. With half as many
-the turns cost a tenth of the processor where records are small."""
+"""Reads of what is here already that follow one another: then others have their turn. With half as
+many the turns cost a tenth of the processor where records are small."""
 
 _WANT_READ = ssl.SSLWantReadError
 _WANT_WRITE = ssl.SSLWantWriteError
@@ -175,14 +175,7 @@ class TlsConnection(Connection):
         if self._early:
             return self._take_early()
         tls = self._tls
-        if not self.has_more:
-            self._unwaited = 0
-            self.wait_readable()
-        elif self._unwaited < FAIR_READS:
-            self._unwaited += 1
-        else:
-            self._unwaited = 0
-            self._give_way()
+        self._wait_or_give_way()
         while True:
             size = self._size
             try:
@@ -319,6 +312,17 @@ class TlsConnection(Connection):
         except ssl.SSLError as error:
             raise OSError(0, _text(error)) from None
         return sent
+
+    def _wait_or_give_way(self) -> None:
+        """Until there may be something to read; with a lot of it, until others had their turn."""
+        if not self.has_more:
+            self._unwaited = 0
+            self.wait_readable()
+        elif self._unwaited < FAIR_READS:
+            self._unwaited += 1
+        else:
+            self._unwaited = 0
+            self._give_way()
 
     def _take_early(self) -> bytes:
         data, self._early = self._early, b""
