@@ -54,7 +54,7 @@ def _dataclass(kind: type[T], value: Mapping[Any, object], place: str) -> T:
     return kind(**made)
 
 
-def _read(hint: Any, value: object, place: str) -> object:  # noqa: ANN401  any type annotation
+def _read(hint: object, value: object, place: str) -> object:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in arguments:
@@ -89,7 +89,7 @@ def _items(origin: object, arguments: tuple[Any, ...], value: object, place: str
     ]
 
 
-def _plain(hint: Any, value: object, place: str) -> object:  # noqa: ANN401  one of `_WORDS`
+def _plain(hint: object, value: object, place: str) -> object:
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:

@@ -126,7 +126,7 @@ class Keeper:
         watched = self._known(name)
         if problem := problem_of(watched.spec):
             raise Refused("acme-failed", f"{problem}.")
-        self._take_up(watched)  # else what was kept would come after what is asked for now
+        self._take_up(watched)  # first: what was kept would overwrite what this order asks for
         if watched.doing in (Duty.NOTHING, Duty.ASK):
             self._ask_anew(watched)
 

@@ -65,7 +65,7 @@ class TarStream:
                 if member is None:
                     break
                 # Neither what it has seen nor what it was told for all members may pile up.
-                archive.members.clear()  # type: ignore[attr-defined]  # typeshed leaves it out
+                cast(list[tarfile.TarInfo], vars(archive)["members"]).clear()
                 cast(dict[str, str], archive.pax_headers).clear()
                 self._member = member.name
                 if member.size < 0:

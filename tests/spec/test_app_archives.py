@@ -157,8 +157,10 @@ def test_a_reload_cannot_take_the_route_of_an_app(platform: Platform, tmp_path: 
 
 
 def test_two_deploys_of_an_app_queue(platform: Platform, tmp_path: Path) -> None:
-    word = platform.edged.folder / "go"
-    held = f"import os, time\nwhile not os.path.exists({str(word)!r}):\n    time.sleep(0.05)\n"
+    word = platform.edged.folder / "go"  # whoever reads it waits until somebody writes
+    os.mkfifo(word)
+    word.chmod(0o644)
+    held = f"open({str(word)!r}).read()\n"
     first = Shop(tmp_path / "a" / "queue").write("one", held + SERVE + "listen()\n")
     second = Shop(tmp_path / "b" / "queue").write("two")
     deploys = [platform.begin_deploy(first)]
@@ -167,7 +169,7 @@ def test_two_deploys_of_an_app_queue(platform: Platform, tmp_path: Path) -> None
     said = deploys[1].stderr
     assert said is not None
     assert any("waiting for another order for queue/production" in line for line in said)
-    word.touch()
+    word.write_text("go")
     outputs = [deploy.communicate(timeout=30) for deploy in deploys]
     assert [deploy.returncode for deploy in deploys] == [0, 0], outputs
     assert platform.release_of(second) == "two"

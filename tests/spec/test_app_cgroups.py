@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 from tests.support.greedy import GREEDY, MEMORY, OUT_OF_MEMORY, edgeds, events, greedy
 from tests.support.load import Load
 
-WITHOUT = lacking()
+WITHOUT = lacking()  # what of cgroups this kernel does not have, in words
 pytestmark = pytest.mark.skipif(bool(WITHOUT), reason=WITHOUT)
 
 

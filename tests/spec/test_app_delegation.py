@@ -13,7 +13,7 @@ from tests.support.edged import Edged
 from tests.support.eventually import eventually
 from tests.support.greedy import MEMORY, edgeds, events, greedy
 
-WITHOUT = lacking()
+WITHOUT = lacking()  # what of cgroups this kernel does not have, in words
 pytestmark = pytest.mark.skipif(bool(WITHOUT), reason=WITHOUT)
 
 SHORT = "since it used more memory than its limit of 24MiB"
