@@ -130,7 +130,8 @@ class Loop:
         due = len(self.waiting)  # without a rate: those that could not connect try again
         if self._rate:
             allowed = (time.monotonic() - self.tally.started) * self._rate
-            due = min(due, int(allowed) - self._sent)
+            # The first at once: a load that is stopped right away has seen an answer, too.
+            due = min(due, 1 + int(allowed) - self._sent)
         for _ in range(due):
             self._sent += 1
             self._start(self.waiting.popleft())
