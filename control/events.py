@@ -34,6 +34,7 @@ _LEVELS: Final = {
     "cron-failed": logging.WARNING,
     "cron-skipped": logging.WARNING,
     "deploy-failed": logging.ERROR,
+    "instance-died": logging.WARNING,
     "name-unresolved": logging.WARNING,
     "peer-down": logging.WARNING,
     "reload-refused": logging.ERROR,

@@ -324,7 +324,7 @@ class App:
         if instance.state is Life.BACKOFF:  # whatever follows: every death is told once
             name = instance.plan.launch.name
             self.log.say(instance.last_death, name)
-            text = f"{name}: {instance.last_death}"
+            text = f"{name}: {instance.last_death} (death {instance.deaths})"
             self.tools.events.add("instance-died", text, app=self.record.id, instance=name)
         self.stir()
 

@@ -239,7 +239,6 @@ class Instance:
         self.deaths = deaths_in_row(self.deaths, ready_s, self.plan.stable_s)
         self._last_words = tuple(self.process.last_lines) if self.process is not None else ()
         self.last_death = self.why
-        log.warning("%s: %s (death %d)", self.plan.launch.name, self.why, self.deaths)
         self._wake.clear()
         self._advance(Event.DIED)
         if self.state is State.BACKOFF and self.deaths >= self.plan.deaths:
