@@ -1,4 +1,4 @@
-"""The project's own sources, parsed once, for the tests of the house rules."""
+"""The project's own sources, each parsed once, for the tests of the house rules."""
 
 import ast
 import functools
@@ -15,13 +15,21 @@ BROKEN_ON_PURPOSE: Final = ROOT / "tests" / "edge" / "bad_hooks"
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Source:
-    """One file."""
+    """One file. What is asked of it is read, and parsed, once."""
 
     path: Path
-    text: str
-    tree: ast.Module
+
+    @functools.cached_property
+    def text(self) -> str:
+        """What it says."""
+        return self.path.read_text(encoding="utf-8")
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """The same, parsed."""
+        return ast.parse(self.text)
 
     def __str__(self) -> str:
         return str(self.path.relative_to(ROOT))
@@ -49,15 +57,22 @@ class Source:
 @functools.cache
 def sources(*folders: str) -> tuple[Source, ...]:
     """Every Python file of these folders (all that run in production, when none is named)."""
-    found = []
-    for folder in folders or PACKAGES:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            if BROKEN_ON_PURPOSE not in path.parents:
-                text = path.read_text(encoding="utf-8")
-                found.append(Source(path, text, ast.parse(text)))
-    return tuple(found)
+    return tuple(
+        _source(path)
+        for folder in folders or PACKAGES
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if BROKEN_ON_PURPOSE not in path.parents
+    )
 
 
 def code_folders() -> list[Path]:
     """Every folder that holds Python files, test data apart."""
     return sorted({source.path.parent for source in sources(*FOLDERS)})
+
+
+# Private
+
+
+@functools.cache
+def _source(path: Path) -> Source:
+    return Source(path)
